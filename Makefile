@@ -1,0 +1,51 @@
+# Everything a newcomer needs: `make demo` and `make test` set up their own environment.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STORE  := sqlite:///demo/sweeps.db
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench dashboard clean
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# The stamp is younger than what it was installed from: a second call installs nothing.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python >= 3.11 is needed, but $(PYTHON) is " + sys.version.split()[0] + ". Try make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev,postgres]'
+	@touch $@
+
+install: $(VENV)/.installed  ## Create .venv with everything, pinned
+
+demo: $(VENV)/.installed  ## Sweep the built-in dataset; leaves demo/sweeps.db, report.html, best.yaml
+	@mkdir -p demo
+	$(BIN)/sigmoidf1 sweep run examples/movie-genres.yaml --store $(STORE) --no-best
+	$(BIN)/sigmoidf1 report --store $(STORE) -o demo/report.html
+	$(BIN)/sigmoidf1 export best --store $(STORE) -o demo/best.yaml
+	@$(BIN)/sigmoidf1 sweep show movie-genres --store $(STORE)
+	@echo "Browse it:  $(BIN)/sigmoidf1 dashboard --store $(STORE)"
+
+test: $(VENV)/.installed  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed  ## Check format, style, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed  ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed  ## Measure; see benchmarks/
+	$(BIN)/python benchmarks/first_light.py
+
+dashboard: $(VENV)/.installed  ## Browse the demo's store
+	$(BIN)/sigmoidf1 dashboard --store $(STORE)
+
+clean:  ## Remove the environment and what the demo left
+	rm -rf $(VENV) demo

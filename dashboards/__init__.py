@@ -1,0 +1,1 @@
+"""What people look at: figures, the static report and the Dash app."""

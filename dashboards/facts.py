@@ -1,0 +1,114 @@
+"""What is known of a sweep as a whole, as rows of words: the same on pages and in reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboards.figures.captions import CONVENTIONS, SIGMOID, objective_text
+from dashboards.figures.selection import RULE
+from dashboards.naming import count_text
+from storage.records import SweepInfo
+
+Fact = tuple[str, str]
+
+METHOD: tuple[Fact, ...] = (
+    (
+        "Cells and seeds",
+        "A cell is one complete setting; its replicates differ by seed alone. Every mean is over "
+        "the complete seeds of a cell; diverged, failed and waiting seeds are counted beside it "
+        "and never averaged. ± is the sample standard deviation over seeds with the split fixed: "
+        "the spread of training, not the uncertainty from the choice of examples.",
+    ),
+    ("Choosing", f"The best cell of a loss: {RULE}. Chosen on validation, reported on test."),
+    (
+        "Diverged and collapsed",
+        "Diverged: a loss, weight or score that is not finite, or a loss of the F1 family beyond "
+        "10 in absolute value. Collapsed: at the threshold shown a head predicts every label, or "
+        "none that is right; such cells measure the threshold rather than the loss.",
+    ),
+    (
+        "Constant predictions",
+        "Predict-all and predict-none are the levels that every score has to be read against.",
+    ),
+    ("Conventions", CONVENTIONS),
+    ("sigmoidF1", SIGMOID),
+    (
+        "Names of averages",
+        "What the paper's Eq. 9 and Table 3 call macroF1 is scikit-learn's micro F1, and its "
+        "Eq. 10 microF1 is scikit-learn's macro F1.",
+    ),
+)
+
+
+def state_words(counts: Mapping[str, int]) -> str:
+    """Return the state of a sweep in words: running, finished, unfinished, not begun or empty."""
+    if counts["n_replicates"] == 0:
+        return "empty"
+    if counts["running"]:
+        return "running"
+    if not counts["waiting"]:
+        return "finished"
+    return "not begun" if counts["waiting"] == counts["n_replicates"] else "unfinished"
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Write the replicates by state, leaving out the states that none is in."""
+    states = ("complete", "diverged", "failed", "running", "waiting")
+    parts = [f"{int(counts[state]):,} {state}" for state in states if counts[state]]
+    total = _count(counts, "n_replicates", "replicate")
+    return f"{total}: {', '.join(parts)}" if parts else total
+
+
+def _count(counts: Mapping[str, Any], name: str, noun: str) -> str:
+    return count_text(int(counts[name]), noun)
+
+
+def sweep_facts(info: SweepInfo, counts: Mapping[str, Any]) -> list[Fact]:
+    """Return what identifies a sweep: its data, features, objective, plan and origin."""
+    features = info.features_info
+    facts = [
+        ("Data", info.dataset),
+        ("Encoder", info.encoder),
+        ("Objective", objective_text(info.objective)),
+        ("Plan", f"{_count(counts, 'n_cells', 'cell')}, {_count(counts, 'n_replicates', 'replicate')}"),
+    ]
+    sizes = [
+        f"{int(features[key]):,} {split}"
+        for split, key in (
+            ("train", "n_train"),
+            ("validation", "n_validation"),
+            ("test", "n_test"),
+        )
+        if isinstance(features.get(key), int)
+    ]
+    if sizes:
+        facts.append(("Examples", ", ".join(sizes)))
+    labels = features.get("labels")
+    if isinstance(labels, list | tuple):
+        dim = f", embeddings of {features['dim']}" if "dim" in features else ""
+        facts.append(("Classes", f"{len(labels)}{dim}"))
+    facts += [
+        ("Thresholds kept", str(len(info.thresholds))),
+        ("Data fingerprint", info.dataset_fingerprint[:16]),
+        ("Spec hash", info.spec_hash[:16]),
+        ("Planned", f"{info.created_at:%Y-%m-%d %H:%M} UTC"),
+    ]
+    return facts
+
+
+def provenance_facts(info: SweepInfo) -> list[Fact]:
+    """Return the provenance as recorded, nested mappings written with dots."""
+    facts: list[Fact] = []
+
+    def add(prefix: str, value: object) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                add(f"{prefix}.{key}" if prefix else str(key), inner)
+        elif isinstance(value, list | tuple):
+            facts.append((prefix, ", ".join(str(item) for item in value)))
+        else:
+            facts.append((prefix, str(value)))
+
+    add("", info.provenance)
+    return facts

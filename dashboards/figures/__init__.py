@@ -1,0 +1,1 @@
+"""One file a figure: a data function and a plot function."""

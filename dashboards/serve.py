@@ -1,0 +1,73 @@
+"""Serves the app with waitress; on the loopback address unless told otherwise."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from contextlib import closing
+
+from waitress.server import create_server
+
+from dashboards.app import make_app
+from storage.store import Store
+
+HOST, PORT, THREADS = "127.0.0.1", 8050, 8
+
+
+class ServeError(RuntimeError):
+    """The dashboard cannot be served; the text is one line: what happened, what to do."""
+
+
+def serve(store_url: str, host: str = HOST, port: int = PORT) -> None:
+    """Serve the dashboard of a store until interrupted.
+
+    The store is opened for reading only; a sweep may write it meanwhile. There is no login: an
+    address other than the loopback one shows the store to everyone who can reach it.
+
+    Args:
+        store_url: URL of an existing store.
+        host: address or name to listen on.
+        port: port to listen on, 1 to 65535.
+
+    Raises:
+        StoreError: there is no such store, or it cannot be read.
+        ServeError: the address cannot be listened on.
+    """
+    Store.open(store_url, create=False, read_only=True).close()
+    server = _listen(store_url, host, port)
+    logging.getLogger("waitress").setLevel(logging.ERROR)
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def _listen(store_url: str, host: str, port: int):
+    _check_free(host, port)
+    try:
+        return create_server(make_app(store_url).server, host=host, port=port, threads=THREADS)
+    except OSError as error:
+        raise ServeError(_reason(error, host, port)) from error
+
+
+def _check_free(host: str, port: int) -> None:
+    """Say that a port is taken before anything is loaded for it."""
+    if not 1 <= port <= 65535:
+        raise ServeError(f"A port lies in 1 to 65535, but got {port}. Choose another with --port.")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        with closing(socket.socket(family, kind, protocol)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ServeError(_reason(error, host, port)) from error
+
+
+def _reason(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use by another program. Choose another with --port."
+    if error.errno == errno.EACCES:
+        return f"Port {port} of {host} needs rights you lack. Choose one above 1023 with --port."
+    return f"The dashboard cannot listen on {host}:{port}: {error.strerror or error}."

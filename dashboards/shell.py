@@ -1,0 +1,146 @@
+"""What surrounds every page: header, navigation, the sweep's state, and what follows the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from dashboards.facts import counts_text
+from dashboards.pages.sweeps import progress, state_badge
+from dashboards.theme import DARK, LIGHT, css_variables
+from dashboards.view import View
+
+POLL_S = 2.0
+
+# Mantine wants ten shades from light to dark; the accents of the two schemes are among them.
+_ACCENT = [
+    "#e9f6f6",
+    "#d3ebec",
+    "#a6d8da",
+    "#5cc2c9",
+    "#3fa9b1",
+    "#2c919a",
+    "#1f6f78",
+    "#185b63",
+    "#12474d",
+    "#0b3337",
+]
+
+INDEX = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+{{%metas%}}
+<meta name="color-scheme" content="light dark">
+<title>{{%title%}}</title>
+{{%favicon%}}
+{{%css%}}
+<style>
+:root, [data-mantine-color-scheme="light"] {{{css_variables(LIGHT)}}}
+[data-mantine-color-scheme="dark"] {{{css_variables(DARK)}}}
+</style>
+</head>
+<body>
+{{%app_entry%}}
+<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
+</body>
+</html>
+"""
+
+
+def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
+    """Return the frame of every page.
+
+    Args:
+        pages: path and name of each page, in the order of the navigation.
+    """
+    links = [
+        dmc.Anchor(name, id=f"to-{name.lower()}", href=path, refresh=False, className="nav-link")
+        for path, name in pages
+    ]
+    header = html.Header(
+        [
+            html.A("Skip to the page", href="#page", className="skip"),
+            html.Span("sigmoidF1 sweeps", className="brand"),
+            html.Nav(links, **{"aria-label": "Pages"}),
+            html.Div(id="sweep-menu", className="sweep-menu"),
+            dmc.ColorSchemeToggle(
+                id="scheme-toggle",
+                lightIcon=html.Span("☀", **{"aria-hidden": "true"}),
+                darkIcon=html.Span("☾", **{"aria-hidden": "true"}),
+                size="lg",
+                variant="subtle",
+                color="gray",
+                **{"aria-label": "Switch between light and dark"},
+            ),
+        ],
+        className="top",
+    )
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id="url", refresh=False),
+            dcc.Interval(id="tick", interval=int(POLL_S * 1000)),
+            *(dcc.Store(id=name) for name in ("current", "catalog", "token", "all-tokens")),
+            dcc.Store(id="page-state", data=""),
+            dcc.Store(id="viewport"),
+            dcc.Store(id="scheme"),
+            dcc.Store(id="document"),
+            dcc.Store(id="view"),
+            header,
+            html.Div(id="strip", className="strip", role="status"),
+            html.Div(id="store-notice", className="store-notice", role="status"),
+            html.Main(html.P("Reading the store …", className="lead"), id="page", tabIndex="-1"),
+        ],
+        id="mantine",
+        theme={
+            "primaryColor": "accent",
+            "primaryShade": {"light": 6, "dark": 4},
+            "colors": {"accent": _ACCENT},
+            "fontFamily": "var(--font)",
+            "fontFamilyMonospace": "var(--mono)",
+            "defaultRadius": "sm",
+        },
+        defaultColorScheme="auto",
+    )
+
+
+def sweep_menu(names: Sequence[str], current: str | None, path: str) -> Any:
+    """Return the choice of the sweep: links, so that each has an address of its own."""
+    if not names or current is None:
+        return None
+    items = [
+        dmc.MenuItem(
+            name,
+            href=(path if path != "/" else "/map") + View(sweep=name).query(),
+            refresh=False,
+            className="is-current" if name == current else "",
+        )
+        for name in names
+    ]
+    return dmc.Menu(
+        [
+            dmc.MenuTarget(
+                dmc.Button(
+                    [current, html.Span(" ▾", **{"aria-hidden": "true"})],
+                    variant="default",
+                    size="compact-md",
+                    **{"aria-label": f"Sweep {current}; choose another"},
+                )
+            ),
+            dmc.MenuDropdown(items, className="sweep-list"),
+        ],
+        position="bottom-end",
+        shadow="md",
+    )
+
+
+def state_strip(row: Any) -> list[Any]:
+    """Return the state of one sweep as a line below the header."""
+    return [
+        html.Strong(str(row["name"])),
+        state_badge(row),
+        html.Div(progress(row), className="strip-bar"),
+        html.Span(counts_text(row), className="counts"),
+    ]

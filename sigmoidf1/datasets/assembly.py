@@ -1,0 +1,213 @@
+"""From what a dataset's file reads to a checked, limited and split dataset."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sigmoidf1.datasets.base import Dataset, DatasetSource, DroppedClassWarning, Examples
+from sigmoidf1.datasets.fingerprints import fingerprint_dataset, fingerprint_inputs
+from sigmoidf1.errors import InputError
+from sigmoidf1.splits import SPLITS, carve_validation, hash_order, seeded_split
+
+VALIDATION_FRACTION = 0.25
+"""Share of train that becomes validation where data have none: 60/20 as in a seeded split."""
+
+
+def assemble(source: DatasetSource, options: Mapping[str, Any]) -> Dataset:
+    """Read a dataset and apply what all datasets have in common, in this order.
+
+    1. `limit` examples are kept, by hash of id and `split_seed`;
+    2. classes with fewer than `min_examples` examples among these are dropped;
+    3. examples left without any class are dropped, if the source says so;
+    4. the official split is taken, or a seeded 60/20/20 one made over what is left; where the
+       official one has no validation, a seeded quarter of train becomes it;
+    5. with `permute_labels`, the rows of targets are permuted over all examples;
+    6. classes without a positive training example are dropped, with a warning that names them.
+
+    Args:
+        source: where the data come from.
+        options: a checked value for each of `source.all_options()`.
+
+    Raises:
+        InputError: if the data break a rule or nothing is left of them.
+    """
+    examples = source.read(options)
+    _check_examples(examples)
+    n_read = len(examples.ids)
+    seed = options["split_seed"]
+
+    if options["limit"] is not None:
+        chosen = hash_order(examples.ids, seed=seed, purpose="limit")[: options["limit"]]
+        # Back to the order of reading, so that it does not depend on the seed.
+        examples = _keep_rows(examples, np.sort(chosen))
+    examples, rare = _drop_rare_classes(examples, options["min_examples"])
+    if source.drop_unlabelled:
+        examples = _keep_rows(examples, np.flatnonzero(examples.targets.any(axis=1)))
+    if len(examples.ids) < 2:
+        raise InputError(
+            f"a dataset needs at least two examples, but {source.name} has {len(examples.ids)}. "
+            "Give it more examples, or raise data.limit."
+        )
+
+    split = _make_split(examples, seed=seed)
+    if options["permute_labels"] is not None:
+        examples = _permute_targets(examples, seed=options["permute_labels"])
+    examples, unseen = _drop_unseen_classes(examples, split)
+
+    inputs_fingerprint = fingerprint_inputs(source.modality, examples)
+    return Dataset(
+        name=source.name,
+        modality=source.modality,
+        ids=examples.ids,
+        inputs=examples.inputs,
+        embeddings=examples.embeddings,
+        targets=examples.targets,
+        labels=examples.labels,
+        split=split,
+        inputs_fingerprint=inputs_fingerprint,
+        fingerprint=fingerprint_dataset(inputs_fingerprint, examples, split),
+        info={
+            "options": dict(options),
+            "n_read": n_read,
+            **_describe(examples, split),
+            "dropped_classes": [*rare, *unseen],
+            **examples.notes,
+        },
+    )
+
+
+def _check_examples(examples: Examples) -> None:
+    """Check what must hold of any examples: distinct names, and one row an example."""
+    count = len(examples.ids)
+    if count < 2:
+        raise InputError(
+            f"a dataset needs at least two examples, but got {count}. Give it more examples."
+        )
+    for what, names in (("ids", examples.ids), ("labels", examples.labels)):
+        repeated = [name for name, times in Counter(names).items() if times > 1]
+        if repeated:
+            raise InputError(
+                f"{what} must be distinct, but {repeated[0]!r} occurs more than once "
+                f"({len(repeated)} such). Give each its own name."
+            )
+    if examples.targets.shape != (count, len(examples.labels)):
+        raise InputError(
+            f"ids, labels and targets must agree, but got {count} ids, {len(examples.labels)} "
+            f"labels and targets of shape {examples.targets.shape}. Make targets (ids, labels)."
+        )
+
+
+def _keep_rows(examples: Examples, rows: np.ndarray) -> Examples:
+    return replace(
+        examples,
+        ids=[examples.ids[row] for row in rows],
+        inputs=None if examples.inputs is None else [examples.inputs[row] for row in rows],
+        embeddings=None if examples.embeddings is None else examples.embeddings[rows],
+        targets=examples.targets[rows],
+        split=None if examples.split is None else examples.split[rows],
+    )
+
+
+def _keep_classes(examples: Examples, kept: np.ndarray) -> Examples:
+    return replace(
+        examples,
+        targets=np.ascontiguousarray(examples.targets[:, kept]),
+        labels=[label for label, keep in zip(examples.labels, kept, strict=True) if keep],
+    )
+
+
+def _drop_rare_classes(
+    examples: Examples, min_examples: int
+) -> tuple[Examples, list[dict[str, Any]]]:
+    counts = examples.targets.sum(axis=0, dtype=np.int64)
+    # A class without any example at all is left to the rule on training examples, which warns.
+    kept = (counts >= min_examples) | (counts == 0)
+    if counts.any() and not (counts >= min_examples).any():
+        raise InputError(
+            f"at least one class must be left, but none of {len(counts)} has {min_examples} "
+            f"examples (the largest has {counts.max()}). "
+            "Lower data.min_examples or raise data.limit."
+        )
+    dropped = [
+        {"label": label, "reason": "rare", "examples": int(count)}
+        for label, count, keep in zip(examples.labels, counts, kept, strict=True)
+        if not keep
+    ]
+    return _keep_classes(examples, kept), dropped
+
+
+def _make_split(examples: Examples, *, seed: int) -> np.ndarray:
+    split = examples.split
+    if split is None:
+        split = seeded_split(examples.ids, seed=seed)
+    elif not (split == "validation").any():
+        split = carve_validation(examples.ids, split, seed=seed, fraction=VALIDATION_FRACTION)
+    sizes = {name: int((split == name).sum()) for name in SPLITS}
+    for name, size in sizes.items():
+        if size == 0:
+            raise InputError(
+                f"train, validation and test must each hold an example, but {name} is empty "
+                f"({sizes}). Give it examples, or leave the split out for a seeded one."
+            )
+    return split
+
+
+def _permute_targets(examples: Examples, *, seed: int) -> Examples:
+    # By id, not by row: the same permutation whatever order the rows came in.
+    receivers = sorted(range(len(examples.ids)), key=examples.ids.__getitem__)
+    givers = hash_order(examples.ids, seed=seed, purpose="permute_labels")
+    targets = np.empty_like(examples.targets)
+    targets[receivers] = examples.targets[givers]
+    return replace(examples, targets=targets)
+
+
+def _drop_unseen_classes(
+    examples: Examples, split: np.ndarray
+) -> tuple[Examples, list[dict[str, Any]]]:
+    counts = examples.targets.sum(axis=0, dtype=np.int64)
+    seen = examples.targets[split == "train"].any(axis=0)
+    if not seen.any():
+        raise InputError(
+            "at least one class must be left, but none has a positive training example. "
+            "Check the targets and the split."
+        )
+    dropped = [
+        {"label": label, "reason": "no positive training example", "examples": int(count)}
+        for label, count, keep in zip(examples.labels, counts, seen, strict=True)
+        if not keep
+    ]
+    if dropped:
+        names = ", ".join(repr(entry["label"]) for entry in dropped)
+        warnings.warn(
+            f"dropped {len(dropped)} of {len(counts)} classes, which have no positive training "
+            f"example: {names}",
+            DroppedClassWarning,
+            stacklevel=4,
+        )
+    return _keep_classes(examples, seen), dropped
+
+
+def _describe(examples: Examples, split: np.ndarray) -> dict[str, Any]:
+    """Return the counts that listings and reports show."""
+    masks = {name: split == name for name in SPLITS}
+    return {
+        "n_examples": len(examples.ids),
+        "n_classes": len(examples.labels),
+        **{f"n_{name}": int(mask.sum()) for name, mask in masks.items()},
+        "labels": list(examples.labels),
+        "positives": {
+            name: examples.targets[mask].sum(axis=0, dtype=np.int64).tolist()
+            for name, mask in masks.items()
+        },
+        "labels_per_example": {
+            name: float(examples.targets[mask].sum(axis=1, dtype=np.int64).mean())
+            for name, mask in masks.items()
+        },
+        "n_unlabelled": int((~examples.targets.any(axis=1)).sum()),
+    }

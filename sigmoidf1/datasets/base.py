@@ -1,0 +1,187 @@
+"""What a dataset is, and what a file of this folder must provide to become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from sigmoidf1.errors import InputError
+from sigmoidf1.options import Option
+
+Modality = Literal["text", "image", "features"]
+
+
+class DroppedClassWarning(UserWarning):
+    """Classes were dropped because no training example has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What a dataset's file reads, before limits, rare classes, splits and checks.
+
+    Args:
+        ids: N distinct ids.
+        inputs: N texts or image paths; None when the data are ready features.
+        embeddings: float32 (N, D) ready features; None otherwise.
+        targets: uint8 (N, C) of 0 and 1.
+        labels: C class names.
+        split: official split, array (N,) of `train`, `test` and perhaps `validation`; None
+            when there is none.
+        notes: JSON-safe facts worth keeping with the results.
+    """
+
+    ids: list[str]
+    inputs: list[str] | None = None
+    embeddings: np.ndarray | None = None
+    targets: np.ndarray
+    labels: list[str]
+    split: np.ndarray | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSource:
+    """How one dataset is read; each file of this folder holds one as `SOURCE`.
+
+    Args:
+        name: its name in a spec; also the file's name.
+        modality: what an encoder gets: texts, image paths, or nothing (ready features).
+        summary: one line for listings.
+        options: its own options, beside those that every dataset has.
+        read: from the checked options to the examples.
+        missing: None when the data are at hand, else one line on how to get them.
+        min_examples: default of the rarity threshold b.
+        drop_unlabelled: whether examples left without any class are dropped.
+    """
+
+    name: str
+    modality: Modality
+    summary: str
+    read: Callable[[Mapping[str, Any]], Examples]
+    options: tuple[Option, ...] = ()
+    missing: Callable[[], str | None] = lambda: None
+    min_examples: int = 1
+    drop_unlabelled: bool = False
+
+    def all_options(self) -> tuple[Option, ...]:
+        """Return its own options, then those that every dataset has."""
+        return (
+            *self.options,
+            Option(
+                name="limit",
+                kind="int",
+                description="keep this many examples, chosen by hash of id and split_seed, "
+                "before rare classes are dropped",
+                nullable=True,
+                minimum=2,
+            ),
+            Option(
+                name="min_examples",
+                kind="int",
+                description="drop classes with fewer examples than this (the paper's b)",
+                default=self.min_examples,
+                minimum=1,
+            ),
+            Option(
+                name="split_seed",
+                kind="int",
+                description="seed of the seeded 60/20/20 split, and of limit",
+                default=0,
+                minimum=0,
+            ),
+            Option(
+                name="permute_labels",
+                kind="int",
+                description="seed by which the rows of targets are permuted over all examples: "
+                "a null control, in which nothing can be learnt",
+                nullable=True,
+                minimum=0,
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A multilabel dataset, checked, limited and split.
+
+    Args:
+        name: the dataset's name.
+        modality: `text`, `image` or `features`.
+        ids: N distinct ids.
+        inputs: N texts or image paths; None for ready features.
+        embeddings: float32 (N, D) ready features; None otherwise.
+        targets: uint8 (N, C) of 0 and 1.
+        labels: C class names; each has a positive training example.
+        split: array (N,) of `train`, `validation` and `test`, none of them empty.
+        inputs_fingerprint: SHA-256 (hex) of the inputs or embeddings alone, in their order.
+        fingerprint: SHA-256 (hex) of ids, inputs or embeddings, targets, labels and split.
+        info: JSON-safe facts: options, counts and what was dropped.
+    """
+
+    name: str
+    modality: Modality
+    ids: list[str]
+    inputs: list[str] | None
+    embeddings: np.ndarray | None
+    targets: np.ndarray
+    labels: list[str]
+    split: np.ndarray
+    inputs_fingerprint: str
+    fingerprint: str
+    info: dict[str, Any]
+
+
+def check_embeddings(values: np.ndarray, name: str) -> np.ndarray:
+    """Return ready features as float32 (N, D).
+
+    Raises:
+        InputError: unless they are finite real numbers of shape (N, D) with D >= 1.
+    """
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise InputError(
+            f"features must have shape (N, D), but {name} has shape {values.shape}. "
+            "Store one row an example."
+        )
+    if values.dtype.kind not in "fiub":
+        raise InputError(
+            f"features must be real numbers, but {name} has dtype {values.dtype}. "
+            "Store them as float32."
+        )
+    with np.errstate(over="ignore"):
+        embeddings = np.ascontiguousarray(values, dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"features must be finite float32 numbers, but {name} has NaN or inf in "
+            f"{len(bad)} of {len(embeddings)} rows, the first of them row {bad[0]}. "
+            "Remove or repair these rows."
+        )
+    return embeddings
+
+
+def check_targets(values: np.ndarray, name: str) -> np.ndarray:
+    """Return targets as uint8 (N, C).
+
+    Raises:
+        InputError: unless they are 0 and 1 alone, of shape (N, C).
+    """
+    if values.ndim != 2:
+        raise InputError(
+            f"targets must have shape (N, C), but {name} has shape {values.shape}. "
+            "Store one column a class, 1 where the example has it."
+        )
+    if values.dtype.kind not in "fiub":
+        raise InputError(
+            f"targets must be 0 or 1, but {name} has dtype {values.dtype}. Store them as uint8."
+        )
+    wrong = (values != 0) & (values != 1)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"targets must be 0 or 1, but {name} holds {values[row, column].item()} "
+            f"in row {row}, column {column}. Store 1 where the example has the class, else 0."
+        )
+    return np.ascontiguousarray(values, dtype=np.uint8)

@@ -1,0 +1,72 @@
+"""Smooth specificity: one minus the specificity of a smooth confusion matrix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sigmoidf1.losses.arguments import Number
+from sigmoidf1.losses.confusion import smooth_loss, smooth_metric
+
+
+def smooth_specificity(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    beta: Number = 1.0,
+    eta: Number = 0.0,
+    input: str = "logits",
+    reduction: str = "per_class",
+) -> Tensor:
+    """One minus the share of the negatives that a tuned sigmoid does not predict.
+
+    With ``S(u) = 1 / (1 + exp(-beta (u + eta)))`` and, over the batch, ``tp = Σ S y``,
+    ``fp = Σ S (1-y)``, ``fn = Σ (1-S) y``, ``tn = Σ (1-S) (1-y)``::
+
+        loss = 1 - tn / (tn + fp + 1e-16)
+
+    Where there is no negative, the loss is 1 and its gradient 0. Predicting nothing makes it 0.
+
+    Args:
+        logits: (N, C), or (..., N, C) for several heads.
+        targets: (N, C) in {0, 1}, or with the leading axes of the logits.
+        beta: slope, finite and not 0; a number, or a tensor with the leading axes of the logits,
+            or with these and C for one a class.
+        eta: offset, finite; in the shapes of ``beta``.
+        input: whether u is the ``logits`` or the ``probabilities`` sigmoid(logits).
+        reduction: ``per_class`` averages the classes' losses; ``pooled`` has one matrix.
+
+    Returns:
+        A scalar in [0, 1], or one for each head, shape (...).
+
+    Raises:
+        InputError: if shapes do not fit or a hyperparameter breaks its rule.
+
+    Example:
+        >>> import torch
+        >>> smooth_specificity(torch.tensor([[0.0], [0.0]]), torch.tensor([[1], [0]])).item()
+        0.5
+
+    Source: Bénédict et al., sigmoidF1, TMLR 2022, Table 5.
+    """
+    return smooth_loss(
+        _ratio,
+        logits,
+        targets,
+        beta=beta,
+        eta=eta,
+        input=input,
+        reduction=reduction,
+    )
+
+
+def _ratio(
+    overlap: Tensor, total: Tensor, positives: Tensor, terms: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    negatives = terms - positives
+    no_negative = negatives == 0
+    denominator = torch.where(no_negative, 1.0, negatives).expand_as(overlap)
+    return (total - overlap) / denominator + no_negative, -1 / denominator, 1 / denominator
+
+
+LOSS = smooth_metric(smooth_specificity, _ratio, metric="specificity")

@@ -1,0 +1,1 @@
+"""The SQL store: schema, migrations, records, frames for reading, and the Optuna mirror."""

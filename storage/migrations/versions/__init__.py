@@ -1,0 +1,1 @@
+"""One file per revision of the store's tables; a released revision never changes."""

@@ -1,0 +1,1 @@
+"""What to run and how: spec, spaces, packs, Ray Tune scheduling, statistics, command line."""

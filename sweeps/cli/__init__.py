@@ -1,0 +1,1 @@
+"""The command line, ``sigmoidf1``; heavy imports happen inside the commands."""

@@ -1,0 +1,108 @@
+"""The ``sigmoidf1`` command: assembles the sub-commands and turns errors into one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from sigmoidf1.errors import InputError
+from sigmoidf1.version import __version__
+from storage.errors import StoreError
+from sweeps.cli import dashboard, datasets, export, report, sweep
+from sweeps.errors import SpecError, SweepError
+
+USAGE_STATUS, FAILURE_STATUS, INTERRUPT_STATUS = 2, 1, 130
+_PACKAGES = ("sigmoidf1", "storage", "sweeps", "dashboards")
+
+app = typer.Typer(
+    name="sigmoidf1",
+    help="Sweep sigmoidF1's β and η and its competitors' hyperparameters over frozen embeddings, "
+    "browse the sensitivity, export the best.",
+    epilog="Example: sigmoidf1 sweep run examples/movie-genres.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(sweep.app, name="sweep")
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(export.app, name="export")
+app.command(name="embed", epilog=datasets.EMBED_EXAMPLE)(datasets.embed)
+app.command(name="report", epilog=report.EXAMPLE)(report.report)
+app.command(name="dashboard", epilog=dashboard.EXAMPLE)(dashboard.dashboard)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sigmoidf1 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["SIGMOIDF1_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line; exit status 0, 1 (failure), 2 (usage) or 130 (interrupted)."""
+    try:
+        _check_packages()
+        status = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (InputError, SpecError, SweepError, StoreError) as error:
+        status = _failed(error)
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("Stopped.", err=True)
+        status = INTERRUPT_STATUS
+    except BrokenPipeError:
+        # The reader of our output went away, as in `sigmoidf1 sweep list | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILURE_STATUS
+    except Exception as error:
+        status = _failed(error)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _failed(error: Exception) -> int:
+    if os.environ.get("SIGMOIDF1_DEBUG"):
+        raise error
+    text = " ".join(str(error).split())
+    expected = isinstance(error, InputError | SpecError | SweepError | StoreError)
+    if not expected:
+        text = f"{type(error).__name__}: {text} (run again with sigmoidf1 --debug for the details)"
+    typer.echo(f"Error: {text}", err=True)
+    return FAILURE_STATUS
+
+
+def _check_packages() -> None:
+    """Refuse to run when another distribution has overwritten one of the generic package names."""
+    here = Path(__file__).resolve().parents[2]
+    for name in _PACKAGES:
+        found = importlib.util.find_spec(name)
+        origin = Path(found.origin).resolve() if found and found.origin else None
+        if origin is None or origin.parents[1] != here:
+            raise SweepError(
+                f"package {name!r} must be this application's own, in {here}, but Python finds "
+                f"{origin}. Install sigmoidf1-sweeps in an environment of its own."
+            )
+
+
+if __name__ == "__main__":
+    main()

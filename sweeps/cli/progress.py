@@ -1,0 +1,130 @@
+"""Progress bars: the examples while embedding, the replicates while training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from storage.records import PlanCounts
+from sweeps.runner import RunOptions, RunSummary, run_sweep
+from sweeps.spec import SweepSpec
+
+_LINE_EVERY_S = 10.0  # where the output is no terminal, a line now and then instead of a bar
+
+
+@contextmanager
+def embedding_bar(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A callback (done, total) that draws a bar of the embedded examples on standard error."""
+    with _Display(quiet=quiet) as display:
+        yield display.embedding
+
+
+def run_with_progress(
+    spec: SweepSpec, store_url: str, options: RunOptions, *, quiet: bool = False
+) -> RunSummary:
+    """:func:`sweeps.runner.run_sweep` with a progress bar and a closing line."""
+    with _Display(quiet=quiet) as display:
+        summary = run_sweep(spec, store_url, options=options, listener=display)
+        display.close_with(summary)
+    return summary
+
+
+class _Display:
+    """Draws a run on standard error; a terminal gets bars, anything else a few lines."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = 0.0
+        self._started = 0.0
+        self._open = 0
+
+    def __enter__(self) -> _Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def embedding(self, done: int, total: int) -> None:
+        """``done`` of ``total`` examples are embedded."""
+        self._draw("embedding", done, total, f"{done} / {total} examples", last=done == total)
+
+    def planned(self, counts: PlanCounts) -> None:
+        """Say what is done already and what is to be trained."""
+        self._open = counts.open
+        self._started = time.monotonic()
+        self._console.print(
+            f"{counts.total} replicates planned, {counts.done} done before, "
+            f"{counts.open} to train."
+        )
+
+    def training(self, status: Any) -> None:
+        """Replicates done, diverged, failed; heads a second; time left."""
+        finished = status.replicates + status.taken_elsewhere
+        worked = min(finished + status.partial_heads, self._open)
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        rate = (worked - status.taken_elsewhere) / elapsed
+        note = f"{status.replicates} / {self._open} done"
+        for state in ("diverged", "failed"):
+            if status.finished[state]:
+                note += f", {status.finished[state]} {state}"
+        if rate > 0:
+            left = (self._open - worked) / rate
+            note += f", {rate:.0f} heads/s, {_duration(left)} left"
+        self._draw("training", worked, self._open, note, last=finished >= self._open)
+
+    def stopping(self) -> None:
+        """Say what Ctrl-C did."""
+        self._console.print("Stopping: the running packs finish. Ctrl-C again stops at once.")
+
+    def close_with(self, summary: RunSummary) -> None:
+        """One line on what was done."""
+        trained = sum(summary.trained.values())
+        total = summary.seconds["total"]
+        if not summary.plan.open:
+            self._console.print(f"{summary.sweep}: all {summary.plan.total} replicates were done.")
+            return
+        parts = [f"{n} {state}" for state, n in summary.trained.items() if n]
+        text = f"{summary.sweep}: {trained} replicates trained in {_duration(total)}"
+        text += f" ({', '.join(parts)})" if parts else ""
+        if summary.taken_elsewhere:
+            text += f"; {summary.taken_elsewhere} were another run's"
+        if summary.interrupted:
+            text += "; stopped before the end, run the same command again to continue"
+        self._console.print(text + ".")
+        for reason in summary.errors:
+            self._console.print(f"failed: {reason}")
+
+    def _draw(self, name: str, done: float, total: float, note: str, *, last: bool) -> None:
+        if self._console.is_terminal:
+            if name not in self._tasks:
+                self._tasks[name] = self._progress.add_task(name, total=total, note=note)
+            self._progress.update(self._tasks[name], completed=done, note=note)
+            return
+        now = time.monotonic()
+        if now - self._last_line >= _LINE_EVERY_S or last:
+            self._last_line = now
+            self._console.print(f"{name}: {note}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

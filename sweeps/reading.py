@@ -1,0 +1,112 @@
+"""What the listings of the command line show, as plain, JSON-safe values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage.frames import load_sweep, load_sweeps
+from storage.store import Store
+from sweeps.errors import SweepError
+from sweeps.plan import Plan
+
+
+def plan_rows(plan: Plan) -> list[dict[str, Any]]:
+    """One row a loss of a plan: sweep, loss, cells, replicates, axes (name to values)."""
+    return [
+        {
+            "sweep": plan.sweep,
+            "loss": part.loss,
+            "cells": part.n_cells,
+            "replicates": part.n_cells * len(plan.seeds),
+            "axes": {axis: list(values) for axis, values in part.axes.items()},
+        }
+        for part in plan.losses.values()
+    ]
+
+
+def sweep_rows(store_url: str) -> list[dict[str, Any]]:
+    """One row a sweep of the store, with the number of replicates in each state.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    with Store.open(store_url, create=False, read_only=True) as store:
+        frame = load_sweeps(store)
+    return [
+        {
+            "sweep": row["name"],
+            "dataset": row["dataset"],
+            "encoder": row["encoder"],
+            "cells": int(row["n_cells"]),
+            "replicates": int(row["n_replicates"]),
+            **{state: int(row[state]) for state in ("complete", "diverged", "failed")},
+            "open": int(row["waiting"] + row["running"]),
+            "created_at": row["created_at"].isoformat(timespec="seconds"),
+            "updated_at": row["updated_at"].isoformat(timespec="seconds"),
+        }
+        for row in frame.to_dict("records")
+    ]
+
+
+def sweep_details(store_url: str, name: str) -> dict[str, Any]:
+    """One sweep: spec, data, counts, objective, provenance, and the best cell of each loss.
+
+    Raises:
+        StoreError: the store cannot be read or holds no such sweep.
+    """
+    with Store.open(store_url, create=False, read_only=True) as store:
+        info = load_sweep(store, name)
+        counts = store.counts(info.sweep_id)
+        frame = load_sweeps(store)
+    cells = int(frame.loc[frame["name"] == name, "n_cells"].iloc[0])
+    return {
+        "sweep": info.name,
+        "dataset": info.dataset,
+        "encoder": info.encoder,
+        "cells": cells,
+        "seeds": len(info.spec["seeds"]),
+        "counts": counts,
+        "objective": dict(info.objective),
+        "data": dict(info.features_info),
+        "spec": dict(info.spec),
+        "provenance": dict(info.provenance),
+        "best": best_rows(store_url, name),
+    }
+
+
+def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
+    """One row a loss with a finished cell: its best by validation objective, and that on test.
+
+    ``chosen`` names the hyperparameters that the spec gives; the others are at their defaults.
+
+    Raises:
+        StoreError: the store cannot be read or holds no such sweep.
+    """
+    from sweeps.export import export_best
+
+    with Store.open(store_url, create=False, read_only=True) as store:
+        losses = load_sweep(store, name).spec["losses"]
+        try:
+            results = export_best(store, sweeps=[name])["results"]
+        except SweepError:  # no loss has a finished cell yet
+            return []
+    rows = []
+    for result in results:
+        metric = result["objective"]["metric"]
+        rows.append(
+            {
+                "sweep": name,
+                "loss": result["loss"],
+                "hyperparameters": result["hyperparameters"],
+                "chosen": [key for key in result["hyperparameters"] if key in losses[result["loss"]]],
+                "n_seeds": result["n_seeds"],
+                "metric": metric,
+                "threshold": result["objective"]["threshold"],
+                "validation": result["validation"][metric]["mean"],
+                "validation_sd": result["validation"][metric]["sd"],
+                "test": result["test"][metric]["mean"],
+                "test_sd": result["test"][metric]["sd"],
+                "predict_all": result["baselines"]["predict_all"]["test"][metric],
+            }
+        )
+    return rows

@@ -1,0 +1,1 @@
+"""Ray Tune schedules packs: one trial of Tune is one pack."""

@@ -1,0 +1,98 @@
+"""Starts a private, local Ray for one command, or joins a running cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.errors import SweepError
+
+_QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the store keeps the results, Tune writes none
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the runner finishes the running packs itself
+    "RAY_AIR_NEW_OUTPUT": "0",  # silences the banner that verbose=0 leaves
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's snapshots are never read: the store is the truth
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "OMP_NUM_THREADS": "1",
+}
+_OBJECT_STORE_FLOOR_BYTES = 128 * 1024**2
+
+
+@dataclass(frozen=True)
+class ClusterInfo:
+    """What the joined or started Ray offers."""
+
+    cpus: float
+    gpus: float
+    scratch: Path
+
+
+@contextmanager
+def ray_cluster(
+    *, address: str | None = None, cpus: int | None = None, shared_bytes: int = 0
+) -> Iterator[ClusterInfo]:
+    """Start a local Ray of ``cpus`` cores, or join the one at ``address``; leave nothing behind.
+
+    Args:
+        address: a cluster's address; None starts a private Ray on this machine that ends with
+            the block.
+        cpus: cores of the local Ray; None is all of this machine's.
+        shared_bytes: size of the features that the workers will share.
+
+    Raises:
+        SweepError: Ray does not start or the cluster does not answer.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    scratch = Path(tempfile.mkdtemp(prefix="sf1-"))
+    try:
+        _start(address, cpus, shared_bytes, scratch)
+        import ray
+
+        try:
+            resources = ray.cluster_resources()
+            yield ClusterInfo(
+                cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), scratch=scratch
+            )
+        finally:
+            ray.shutdown()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _start(address: str | None, cpus: int | None, shared_bytes: int, scratch: Path) -> None:
+    if address is None:
+        # A token of this run alone: nobody else on the machine can reach its Ray, and no token
+        # file is left in the home directory.
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    import ray
+
+    common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if address is not None:
+            ray.init(address=address, **common)
+        else:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=max(2 * shared_bytes, 0) + _OBJECT_STORE_FLOOR_BYTES,
+                _temp_dir=str(scratch / "ray"),
+                **common,
+            )
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        where = f"the cluster at {address}" if address else "a local Ray"
+        raise SweepError(
+            f"Ray must answer, but {where} did not: {str(error).splitlines()[0]}"
+        ) from error
