@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
 
 from dashboards import shell
 from dashboards.figures.grid import FigureError
@@ -92,7 +92,7 @@ def make_page(source: Source, path: str, search: str) -> tuple[Any, ...]:
             return sweeps.layout(source), None, None, "shown", TITLE
         if not names:
             return _nothing_yet(), None, None, "empty", TITLE
-        page = next((page for page in SWEEP_PAGES if page.PATH == path), None)
+        page = next((page for page in SWEEP_PAGES if path == page.PATH), None)
         if page is None:
             lines = [f"The address {path} is none of this service's.", _start()]
             return parts.empty_state("No such page", *lines), None, None, "error", TITLE
@@ -150,7 +150,7 @@ def _register_following(app: Dash, source: Source) -> None:
         try:
             table = source.sweeps()
         except StoreError as error:
-            seen = {"error": str(error)}
+            seen: dict[str, Any] = {"error": str(error)}
             text = "" if current is None else parts.notice(f"{error} Shown is what was read last.")
             return _if_new(seen, catalog), no_update, no_update, no_update, text
         seen = {"names": [str(name) for name in table["name"]]}
@@ -179,11 +179,7 @@ def _register_browser(app: Dash) -> None:
         Input("url", "search"),
     )
     app.clientside_callback(ClientsideFunction("view", "title"), Input("document", "data"))
-    app.clientside_callback(
-        ClientsideFunction("view", "width"), Output("viewport", "data"), Input("url", "pathname")
-    )
-    app.clientside_callback(
-        ClientsideFunction("view", "scheme"),
-        Output("scheme", "data"),
-        Input("scheme-toggle", "computedColorScheme"),
-    )
+    for name, store in (("width", "viewport"), ("scheme", "scheme")):
+        app.clientside_callback(
+            ClientsideFunction("view", name), Output(store, "data"), Input("url", "pathname")
+        )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+import pandas as pd
 
 from dashboards.figures.captions import CONVENTIONS, SIGMOID, objective_text
 from dashboards.figures.selection import RULE
@@ -11,6 +13,8 @@ from dashboards.naming import count_text
 from storage.records import SweepInfo
 
 Fact = tuple[str, str]
+# A row of `storage.frames.load_sweeps`, or a mapping with the same names.
+Counts: TypeAlias = "Mapping[str, Any] | pd.Series[Any]"
 
 METHOD: tuple[Fact, ...] = (
     (
@@ -41,7 +45,7 @@ METHOD: tuple[Fact, ...] = (
 )
 
 
-def state_words(counts: Mapping[str, int]) -> str:
+def state_words(counts: Counts) -> str:
     """Return the state of a sweep in words: running, finished, unfinished, not begun or empty."""
     if counts["n_replicates"] == 0:
         return "empty"
@@ -52,7 +56,7 @@ def state_words(counts: Mapping[str, int]) -> str:
     return "not begun" if counts["waiting"] == counts["n_replicates"] else "unfinished"
 
 
-def counts_text(counts: Mapping[str, int]) -> str:
+def counts_text(counts: Counts) -> str:
     """Write the replicates by state, leaving out the states that none is in."""
     states = ("complete", "diverged", "failed", "running", "waiting")
     parts = [f"{int(counts[state]):,} {state}" for state in states if counts[state]]
@@ -60,18 +64,21 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return f"{total}: {', '.join(parts)}" if parts else total
 
 
-def _count(counts: Mapping[str, Any], name: str, noun: str) -> str:
+def _count(counts: Counts, name: str, noun: str) -> str:
     return count_text(int(counts[name]), noun)
 
 
-def sweep_facts(info: SweepInfo, counts: Mapping[str, Any]) -> list[Fact]:
+def sweep_facts(info: SweepInfo, counts: Counts) -> list[Fact]:
     """Return what identifies a sweep: its data, features, objective, plan and origin."""
     features = info.features_info
     facts = [
         ("Data", info.dataset),
         ("Encoder", info.encoder),
         ("Objective", objective_text(info.objective)),
-        ("Plan", f"{_count(counts, 'n_cells', 'cell')}, {_count(counts, 'n_replicates', 'replicate')}"),
+        (
+            "Plan",
+            f"{_count(counts, 'n_cells', 'cell')}, {_count(counts, 'n_replicates', 'replicate')}",
+        ),
     ]
     sizes = [
         f"{int(features[key]):,} {split}"

@@ -13,10 +13,13 @@ from plotly.offline import get_plotlyjs
 
 from dashboards.facts import METHOD, counts_text, provenance_facts, state_words, sweep_facts
 from dashboards.figures.best_table import best_table
-from dashboards.figures.boxplots import boxplot_data, boxplot_text, plot_boxplots
+from dashboards.figures.boxplots import boxplot_data, boxplot_text
+from dashboards.figures.boxplots_plot import plot_boxplots
 from dashboards.figures.grid import varying_parameters
 from dashboards.figures.heatmap import heatmap_data
-from dashboards.figures.heatmap_plot import heatmap_marks, heatmap_text, plot_heatmap
+from dashboards.figures.heatmap_marks import heatmap_marks
+from dashboards.figures.heatmap_plot import plot_heatmap
+from dashboards.figures.heatmap_text import heatmap_text
 from dashboards.naming import count_text
 from dashboards.report_sections import (
     facts_list,
@@ -83,18 +86,21 @@ def _page(names: Sequence[str], sections: Sequence[str]) -> str:
         f'<section class="sweep" id="sweep-{index}" aria-label="{escape(name)}">{section}</section>'
         for index, (name, section) in enumerate(zip(names, sections, strict=True))
     )
+    navigation = f'<nav aria-label="Sweeps"><ul class="contents">{contents}</ul></nav>'
+    if len(names) == 1:
+        navigation = ""
     written = datetime.now(UTC)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title>"
         '<link rel="icon" href="data:,">'
-        f"<style>:root{{{css_variables(LIGHT)}}}\n{style}</style><script>{get_plotlyjs()}</script></head><body>"
+        f"<style>:root{{{css_variables(LIGHT)}}}\n{style}</style>"
+        f"<script>{get_plotlyjs()}</script></head><body>"
         '<header class="top"><h1>Sensitivity of multilabel losses</h1>'
         '<p class="lead">Which loss, with which hyperparameters, at which threshold, and how '
         f"sure: {count_text(len(names), 'sweep')}, written {written:%Y-%m-%d %H:%M} UTC.</p>"
-        + (f'<nav aria-label="Sweeps"><ul class="contents">{contents}</ul></nav>' * (len(names) > 1))
-        + f"</header><main>{body}"
+        f"{navigation}</header><main>{body}"
         f'<section class="panel"><h2>Conventions and methods</h2>{facts_list(METHOD, "method")}'
         "</section></main><footer>Made with sigmoidf1-sweeps. The loss: Bénédict, Koops, Odijk, "
         "de Rijke, “sigmoidF1: A Smooth F1 Score Surrogate Loss for Multilabel "
@@ -122,9 +128,7 @@ def _sweep_section(source: Source, name: str) -> str:
     parts = [
         header,
         table_panel(best_table(source, name), directions),
-        figure_panel(
-            plot_boxplots(boxes, standalone=False), boxplot_text(boxes), f"{name}-losses"
-        ),
+        figure_panel(plot_boxplots(boxes, standalone=False), boxplot_text(boxes), f"{name}-losses"),
         *_maps(source, name),
         provenance,
     ]

@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 from contextlib import closing
+from typing import Any
 
 from waitress.server import create_server
 
@@ -43,7 +44,7 @@ def serve(store_url: str, host: str = HOST, port: int = PORT) -> None:
         server.close()
 
 
-def _listen(store_url: str, host: str, port: int):
+def _listen(store_url: str, host: str, port: int) -> Any:
     _check_free(host, port)
     try:
         return create_server(make_app(store_url).server, host=host, port=port, threads=THREADS)

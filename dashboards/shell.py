@@ -9,6 +9,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 
 from dashboards.facts import counts_text
+from dashboards.pages import parts
 from dashboards.pages.sweeps import progress, state_badge
 from dashboards.theme import DARK, LIGHT, css_variables
 from dashboards.view import View
@@ -27,6 +28,19 @@ _ACCENT = [
     "#185b63",
     "#12474d",
     "#0b3337",
+]
+
+_DARK = [
+    "#c9ced3",
+    "#b2b9bf",
+    "#8d969e",
+    "#5d666f",
+    "#3d454d",
+    "#30373d",
+    "#22272c",
+    "#1b1f23",
+    "#16191d",
+    "#101214",
 ]
 
 INDEX = f"""<!DOCTYPE html>
@@ -64,16 +78,16 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
         [
             html.A("Skip to the page", href="#page", className="skip"),
             html.Span("sigmoidF1 sweeps", className="brand"),
-            html.Nav(links, **{"aria-label": "Pages"}),
+            html.Nav(links, **parts.aria(label="Pages")),
             html.Div(id="sweep-menu", className="sweep-menu"),
             dmc.ColorSchemeToggle(
                 id="scheme-toggle",
-                lightIcon=html.Span("☀", **{"aria-hidden": "true"}),
-                darkIcon=html.Span("☾", **{"aria-hidden": "true"}),
+                lightIcon=html.Span("☀", **parts.aria(hidden="true")),
+                darkIcon=html.Span("☾", **parts.aria(hidden="true")),
                 size="lg",
                 variant="subtle",
                 color="gray",
-                **{"aria-label": "Switch between light and dark"},
+                **parts.aria(label="Switch between light and dark"),
             ),
         ],
         className="top",
@@ -97,7 +111,7 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
         theme={
             "primaryColor": "accent",
             "primaryShade": {"light": 6, "dark": 4},
-            "colors": {"accent": _ACCENT},
+            "colors": {"accent": _ACCENT, "dark": _DARK},
             "fontFamily": "var(--font)",
             "fontFamilyMonospace": "var(--mono)",
             "defaultRadius": "sm",
@@ -108,8 +122,9 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
 
 def sweep_menu(names: Sequence[str], current: str | None, path: str) -> Any:
     """Return the choice of the sweep: links, so that each has an address of its own."""
-    if not names or current is None:
+    if not names:
         return None
+    known = current in names
     items = [
         dmc.MenuItem(
             name,
@@ -123,10 +138,18 @@ def sweep_menu(names: Sequence[str], current: str | None, path: str) -> Any:
         [
             dmc.MenuTarget(
                 dmc.Button(
-                    [current, html.Span(" ▾", **{"aria-hidden": "true"})],
+                    [
+                        current if known else "choose a sweep",
+                        html.Span("\u00a0▾", **parts.aria(hidden="true")),
+                    ],
                     variant="default",
-                    size="compact-md",
-                    **{"aria-label": f"Sweep {current}; choose another"},
+                    size="compact-sm",
+                    fw=500,
+                    **{
+                        "aria-label": f"Sweep {current}; choose another"
+                        if known
+                        else "Choose a sweep"
+                    },
                 )
             ),
             dmc.MenuDropdown(items, className="sweep-list"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pandas as pd
+
 from storage import frames
 from storage.errors import RecordError, StoreError, SweepNotFoundError
 from storage.records import SweepInfo

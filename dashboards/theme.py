@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -166,5 +167,9 @@ def figure_config(filename: str) -> dict[str, Any]:
             "autoScale2d",
             "resetScale2d",
         ],
-        "toImageButtonOptions": {"format": "svg", "filename": filename},
+        "toImageButtonOptions": {
+            "format": "svg",
+            # Plotly writes its configuration into pages as it stands.
+            "filename": re.sub(r"[^\w.-]+", "-", filename),
+        },
     }

@@ -17,7 +17,7 @@ SCALE = 65534
 NAN_CODE = 65535
 ROUNDING = 1e-6
 
-# Level 6 halves nothing that level 4 does not, and costs three times its time.
+# On curves of scores the levels differ by 3 % in size; 9 takes twice the time of 4.
 _LEVEL = 4
 
 

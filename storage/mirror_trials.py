@@ -147,7 +147,8 @@ def make_trial(
     values = [np.nan if v is None else v for state, v in pairs if state == "complete"]
     value = float(np.mean(values)) if values else np.nan
     succeeded = not np.isnan(value)
-    sd = float(np.std(values, ddof=1)) if succeeded and len(values) > 1 else None
+    has_sd = len(values) > 1 and np.isfinite(values).all()
+    sd = float(np.std(values, ddof=1)) if has_sd else None
     return FrozenTrial(
         number=-1,
         trial_id=-1,

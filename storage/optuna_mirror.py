@@ -68,15 +68,15 @@ def mirror(
     Args:
         store: the store, open for writing.
         name: the sweep's name.
-        distributions: loss -> parameter -> distribution, for every loss with finished cells;
-            widened where cells of an earlier plan lie outside of them.
+        distributions: loss -> parameter -> distribution; widened where cells of an earlier plan lie
+            outside of it, and made from the cells where there is none.
 
     Returns:
         The number of trials written, those of rebuilt studies included.
 
     Raises:
         SweepNotFoundError: there is no such sweep.
-        RecordError: a loss has no distributions, or the objective is no metric of the sweep.
+        RecordError: the objective is no metric of the sweep.
         StoreError: the database fails, or Optuna's tables in it have another version.
     """
     sweep = store.sweep(name)
@@ -87,12 +87,8 @@ def mirror(
         by_loss: dict[str, list[FinishedCell]] = {}
         for cell in finished:
             by_loss.setdefault(cell.loss, []).append(cell)
-        if missing := sorted(set(by_loss) - set(distributions)):
-            raise RecordError(
-                f"Every loss of the sweep needs distributions, but {', '.join(missing)} has none."
-            )
         return sum(
-            _mirror_study(store, storage, sweep, loss, direction, own, distributions[loss], renew)
+            _mirror_study(store, storage, sweep, loss, direction, own, distributions.get(loss, {}), renew)
             for loss, own in by_loss.items()
         )
 

@@ -18,7 +18,7 @@ _MASK = "***"
 
 
 def mask_url(url: str | sa.URL) -> str:
-    """The URL with every password replaced by `***`, fit for messages and logs.
+    """The URL as users write it, every password replaced by `***`, for messages and logs.
 
     Args:
         url: a URL, also one that cannot be parsed.
@@ -31,6 +31,7 @@ def mask_url(url: str | sa.URL) -> str:
         'postgresql://ann:***@db.example/sweeps'
     """
     text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
+    text = re.sub(r"^(sqlite|postgresql)\+(pysqlite|psycopg):", r"\1:", text)
     text = re.sub(r"(//[^:/@?#]*:).*@", rf"\1{_MASK}@", text, flags=re.DOTALL)
     return re.sub(r"(?i)(password=)[^&]*", rf"\1{_MASK}", text)
 

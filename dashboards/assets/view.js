@@ -34,6 +34,19 @@
     });
   }
 
+  function scheme() {
+    const set = document.documentElement.getAttribute("data-mantine-color-scheme");
+    return set === "dark" ? "dark" : "light";
+  }
+
+  let told = null;
+  new MutationObserver(function () {
+    if (told !== null && scheme() !== told) {
+      told = scheme();
+      window.dash_clientside.set_props("scheme", { data: told });
+    }
+  }).observe(document.documentElement, { attributeFilter: ["data-mantine-color-scheme"] });
+
   let timer = null;
   let width = null;
   window.addEventListener("resize", function () {
@@ -59,17 +72,15 @@
         return links(current).concat(marks());
       },
       context: function (viewport, scheme, token) {
-        const shared = { viewport: viewport, scheme: scheme, token: token };
-        return window.dash_clientside.callback_context.outputs_list.map(function () {
-          return shared;
-        });
+        return { viewport: viewport, scheme: scheme, token: token };
       },
       width: function () {
         width = bucket();
         return width;
       },
-      scheme: function (scheme) {
-        return scheme || window.dash_clientside.no_update;
+      scheme: function () {
+        told = scheme();
+        return told;
       },
       title: function (title) {
         if (title) { document.title = title; }

@@ -99,9 +99,7 @@ def best_table(
         row = of_loss[of_loss["cell_id"] == cell.cell_id].iloc[0]
         everything = {name: setting_key(row[PREFIX + name]) for name in parameters(of_loss)}
         rows.append(
-            BestRow(
-                loss, cell.cell_id, cell.settings, everything, cell.n, cell.planned, scores
-            )
+            BestRow(loss, cell.cell_id, cell.settings, everything, cell.n, cell.planned, scores)
         )
     levels = {
         name: {

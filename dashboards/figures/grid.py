@@ -153,7 +153,9 @@ def _match(name: str, wish: Any, values: Sequence[Any]) -> Any:
         except ValueError:
             pass
     known = ", ".join(setting_text(value) for value in values)
-    raise FigureError(f"A slice needs a value that was run, but got {name} = {wish}. Known: {known}.")
+    raise FigureError(
+        f"A slice needs a value that was run, but got {name} = {wish}. Known: {known}."
+    )
 
 
 def cells_of_slice(cells: pd.DataFrame, held: Mapping[str, Any]) -> pd.DataFrame:

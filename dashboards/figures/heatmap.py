@@ -172,7 +172,9 @@ def heatmap_data(
         seeds=seeds.reset_index(drop=True),
         best=best,
         best_position=position,
-        best_is_of_loss=best is not None and overall is not None and best.cell_id == overall.cell_id,
+        best_is_of_loss=best is not None
+        and overall is not None
+        and best.cell_id == overall.cell_id,
         levels={
             name: float(level[split][described["name"]])
             for name, level in info.baselines.items()

@@ -22,14 +22,10 @@ def hover_texts(data: HeatmapData) -> list[list[str]]:
     """Return the text of every position: mean, spread, n, each seed, and what went wrong."""
     rows, columns = data.mean.shape
     seeds = {} if averaged_settings(data) else _seed_lines(data)
-    return [
-        [_text(data, row, column, seeds) for column in range(columns)] for row in range(rows)
-    ]
+    return [[_text(data, row, column, seeds) for column in range(columns)] for row in range(rows)]
 
 
-def _text(
-    data: HeatmapData, row: int, column: int, seeds: dict[tuple[int, int], list[str]]
-) -> str:
+def _text(data: HeatmapData, row: int, column: int, seeds: dict[tuple[int, int], list[str]]) -> str:
     lines = [f"<b>{_place(data, row, column)}</b>"]
     if data.missing[row, column]:
         return "<br>".join([*lines, "not in the plan"])

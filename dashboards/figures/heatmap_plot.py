@@ -10,88 +10,21 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboards.figures import marks
-from dashboards.figures.captions import (
-    CONVENTIONS,
-    SIGMOID,
-    FigureText,
-    best_text,
-    levels_text,
-    objective_text,
-    seeds_fact,
-    threshold_fact,
-)
 from dashboards.figures.colour_range import ColourRange, colour_range
 from dashboards.figures.grid import thin_labels
-from dashboards.figures.heatmap import HeatmapData, averaged_settings
+from dashboards.figures.heatmap import HeatmapData
 from dashboards.figures.heatmap_hover import hover_texts
-from dashboards.naming import (
-    AVERAGE,
-    axis_name,
-    count_text,
-    metric_name,
-    score_text,
-    setting_text,
-    short_name,
-)
-from dashboards.theme import Theme, colour_scale, get_theme, is_bright, style_figure
+from dashboards.figures.heatmap_marks import heatmap_marks, mark_traces
+from dashboards.figures.heatmap_text import heatmap_text
+from dashboards.naming import axis_name, score_text
+from dashboards.theme import Theme, colour_scale, get_theme, style_figure
 
 # Pixels.
 _LABEL_ROW, _BAR, _TICKS, _GAP = 17, 10, 20, 8
 _BELOW, _TITLE, _LEGEND_ROW = 56, 84, 22
-_LEFT, _RIGHT = 64, 18
+_LEFT, _RIGHT = 64, 26
 _CHARACTER = 6.4
 _VALUE_WIDTH = 46
-
-def heatmap_text(data: HeatmapData) -> FigureText:
-    """Return the words of the map: what is shown, how it was aggregated, how it was computed."""
-    name = metric_name(data.metric)
-    axes = [axis_name(axis.parameter) for axis in (data.x, data.y) if axis.parameter]
-    over = f" over {' and '.join(axes)}" if axes else ""
-    averaged = averaged_settings(data)
-    aggregation = f"mean over {seeds_fact(data.n)}" if not averaged else "mean over seeds"
-    if averaged:
-        aggregation += f", then over {', '.join(axis_name(item) for item in averaged)}"
-    facts = [data.sweep, f"{data.split} split", threshold_fact(data.threshold), aggregation]
-    facts += [
-        f"{short_name(item)} = {setting_text(value)}"
-        for item, value in data.held.items()
-        if value != AVERAGE
-    ]
-    return FigureText(
-        title=f"{name[0].upper()}{name[1:]} of {data.loss}{over}",
-        subtitle=" · ".join(facts),
-        caption=_caption(data),
-    )
-
-
-def _caption(data: HeatmapData) -> str:
-    parts = []
-    if data.best is not None:
-        whose = f"best of all {data.loss} cells" if data.best_is_of_loss else "best on this slice"
-        parts.append(f"Outlined: {whose}; {best_text(data.best, data.objective)}.")
-    else:
-        parts.append(f"No cell has a finished seed to choose by {objective_text(data.objective)}.")
-    scale = colour_range(data)
-    if scale.below or scale.above:
-        parts.append(
-            f"The scale spans {score_text(scale.low)} to {score_text(scale.high)}; "
-            f"{count_text(scale.below + scale.above, 'cell')} beyond it "
-            "take the colour of its end."
-        )
-    parts.append("The brighter the better.")
-    collapsed = int(data.collapsed.sum())
-    if collapsed:
-        parts.append(
-            f"{count_text(collapsed, 'cell')} collapsed: every seed predicts nothing right "
-            "(no true positive) or every label at this threshold."
-        )
-    if data.levels:
-        parts.append(f"Constant predictions on this split: {levels_text(data.levels)}.")
-    parts.append(CONVENTIONS)
-    if data.loss == "sigmoid_f1":
-        parts.append(SIGMOID)
-    parts.append(f"Data {data.dataset}, encoder {data.encoder}.")
-    return " ".join(parts)
 
 
 def plot_heatmap(
@@ -112,7 +45,7 @@ def plot_heatmap(
     Source: Bénédict et al. (2022), Figure 3.
     """
     theme = get_theme(scheme)
-    rows, columns = data.mean.shape
+    rows = data.mean.shape[0]
     cell_height = 40 if rows <= 8 else max(12, 320 // rows)
     inner = max(rows * cell_height, 110)
     scale = colour_range(data)
@@ -125,7 +58,7 @@ def plot_heatmap(
     below = _BELOW + (_LEGEND_ROW * legend_rows + 10) * standalone
     figure = go.Figure()
     figure.add_trace(_colours(data, scale, theme, inner, width))
-    for trace in _mark_traces(data, scale, theme, cell_height):
+    for trace in mark_traces(data, scale, theme, cell_height):
         figure.add_trace(trace)
     style_figure(figure, theme)
     best = [] if data.best_position is None else marks.outline(*data.best_position)
@@ -212,6 +145,7 @@ def _colours(
             "outlinewidth": 0,
             "tickfont": {"size": 11, "color": theme.muted},
             "ticklen": 3,
+            "ticklabeloverflow": "allow",
             "tickcolor": theme.line,
             **_bar_ticks(scale),
         },
@@ -219,80 +153,14 @@ def _colours(
 
 
 def _bar_ticks(scale: ColourRange) -> dict[str, Any]:
-    values = np.linspace(scale.low, scale.high, 5)
+    # Just inside the ends, where rounding would drop the labels.
+    inset = 1e-6 * (scale.high - scale.low)
+    values = np.linspace(scale.low + inset, scale.high - inset, 5)
     digits = 3 if scale.high - scale.low >= 0.02 else 4
     labels = [score_text(value, digits) for value in values]
     labels[0] = ("≤ " if scale.below else "") + labels[0]
     labels[-1] = ("≥ " if scale.above else "") + labels[-1]
     return {"tickvals": values.tolist(), "ticktext": labels}
-
-
-def mark_masks(data: HeatmapData) -> dict[marks.Kind, np.ndarray]:
-    """Return, for each kind of mark, the positions that bear it."""
-    some = data.n > 0
-    empty = ~some & ~data.missing
-    waiting = empty & (data.waiting > 0)
-    diverged = empty & ~waiting & (data.diverged > 0)
-    failed = empty & ~waiting & ~diverged & (data.failed > 0)
-    nothing = data.collapsed & (data.nothing >= data.everything)
-    return {
-        "nothing": nothing,
-        "everything": data.collapsed & ~nothing,
-        "diverged": diverged,
-        "failed": failed,
-        "undefined": empty & ~waiting & ~diverged & ~failed,
-        "waiting": waiting,
-        "missing": data.missing,
-        "some_diverged": some & (data.diverged > 0),
-        "some_failed": some & (data.failed > 0),
-        "some_waiting": some & (data.waiting > 0),
-    }
-
-
-def heatmap_marks(data: HeatmapData) -> list[marks.Kind]:
-    """Return the kinds of mark that the map bears, in the order of its legend."""
-    masks = mark_masks(data)
-    best: list[marks.Kind] = [] if data.best_position is None else ["best"]
-    return best + [kind for kind, mask in masks.items() if mask.any()]
-
-
-def _mark_traces(
-    data: HeatmapData, scale: ColourRange, theme: Theme, cell_height: int
-) -> list[go.Scatter]:
-    size = float(min(11, max(4, min(cell_height, 900 / data.mean.shape[1]) * 0.4)))
-    inks = {"diverged": theme.diverged, "failed": theme.failed, "undefined": theme.muted}
-    traces = []
-    for kind, mask in mark_masks(data).items():
-        if not mask.any():
-            continue
-        if kind in inks:
-            traces.append(marks.hatch(kind, mask, ink="", ground=theme.blank))
-            traces.append(marks.glyph(kind, mask, colour=inks[kind], size=size))
-        elif kind in ("waiting", "missing"):
-            ground = theme.blank if kind == "waiting" else theme.page
-            traces.append(marks.hatch(kind, mask, ink=theme.blank_mark, ground=ground))
-        else:
-            for part, ink in _by_ink(data, scale, mask):
-                if marks.MARKS[kind].hatch is not None:
-                    traces.append(marks.hatch(kind, part, ink=ink, ground="rgba(0,0,0,0)"))
-                else:
-                    traces.append(
-                        marks.glyph(kind, part, colour=ink, size=size * 0.6, corner=True)
-                    )
-    return traces
-
-
-def _by_ink(
-    data: HeatmapData, scale: ColourRange, mask: np.ndarray
-) -> list[tuple[np.ndarray, str]]:
-    """Part the positions by the ink that is seen on their colour."""
-    bright = np.vectorize(
-        lambda value: math.isfinite(value)
-        and is_bright(scale.fraction(value), higher_is_better=data.higher_is_better),
-        otypes=[bool],
-    )(data.mean)
-    parts = [(mask & bright, marks.DARK_INK), (mask & ~bright, marks.BRIGHT_INK)]
-    return [(part, ink) for part, ink in parts if part.any()]
 
 
 def _level_places(data: HeatmapData, scale: ColourRange) -> dict[float, list[str]]:

@@ -32,9 +32,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     if isinstance(labels, list | tuple):
         words = ", ".join(str(label) for label in labels)
         sections.append(html.Section([html.H2("Classes"), html.P(words, className="lead")]))
-    for section in sections:
-        section.className = "panel"
-    return html.Div([html.H1(sweep), *sections])
+    return html.Div([html.H1(sweep), *sections], className="panels")
 
 
 def _json(value: object) -> str:

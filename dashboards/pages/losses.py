@@ -10,7 +10,8 @@ from dash import Dash, Input, Output, State, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboards.figures.best_table import SPLITS, BestTable, best_table, best_table_text
-from dashboards.figures.boxplots import boxplot_data, boxplot_text, plot_boxplots
+from dashboards.figures.boxplots import boxplot_data, boxplot_text
+from dashboards.figures.boxplots_plot import plot_boxplots
 from dashboards.naming import (
     mean_sd_text,
     metric_name,
@@ -34,7 +35,8 @@ _GRID_THEME = (
     "headerTextColor: 'var(--ink)', chromeBackgroundColor: 'var(--surface)', "
     "rowHoverColor: 'color-mix(in srgb, var(--accent) 8%, transparent)', "
     "accentColor: 'var(--accent)', fontFamily: 'inherit', fontSize: 13, headerFontWeight: 600, "
-    "wrapperBorder: false, wrapperBorderRadius: 0, columnBorder: false, spacing: 6})"
+    "headerColumnResizeHandleColor: 'transparent', wrapperBorder: false, "
+    "wrapperBorderRadius: 0, columnBorder: false, spacing: 6})"
 )
 
 
@@ -47,7 +49,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
             parts.threshold_slider("losses-threshold", info, view.threshold),
         ],
         className="controls",
-        **{"aria-label": "What the box plots show"},
+        **parts.aria(label="What the box plots show"),
     )
     metrics = best_table(source, sweep).metrics
     table = html.Figure(
@@ -59,7 +61,6 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
                 columnDefs=column_definitions(metrics),
                 rowData=[],
                 defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True},
-                columnSize="autoSize",
                 dashGridOptions={
                     "domLayout": "autoHeight",
                     "theme": {"function": _GRID_THEME},
@@ -85,30 +86,36 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
 
 def column_definitions(metrics: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the columns of the table: the loss, its cell, then one group of scores a split."""
-    numeric = {"type": "rightAligned", "cellClass": "number"}
+    numeric = {"type": "rightAligned", "cellClass": ["number", "ag-right-aligned-cell"]}
     columns: list[dict[str, Any]] = [
-        {"field": "loss", "pinned": "left", "cellClass": "strong", "minWidth": 110},
-        {"field": "settings", "minWidth": 150},
-        {"field": "n", "headerName": "n", "type": "rightAligned", "minWidth": 80},
+        {
+            "field": "loss",
+            "headerName": "loss",
+            "pinned": "left",
+            "cellClass": "strong",
+            "width": 132,
+        },
+        {"field": "settings", "headerName": "settings", "width": 190, "tooltipField": "settings"},
+        {"field": "n", "headerName": "n", "width": 82, **numeric},
     ]
-    for split in ("test", "validation"):
-        columns.append(
-            {
-                "headerName": split,
-                "children": [
-                    {
-                        "field": f"{split}-{metric}",
-                        "headerName": metric_name(metric),
-                        "headerTooltip": f"the paper's {paper_name(metric)}"
-                        if paper_name(metric)
-                        else metric_name(metric),
-                        "minWidth": 128,
-                        **numeric,
-                    }
-                    for metric in metrics
-                ],
-            }
-        )
+    columns += [
+        {
+            "headerName": split,
+            "children": [
+                {
+                    "field": f"{split}-{metric}",
+                    "headerName": metric_name(metric),
+                    "headerTooltip": f"the paper's {paper_name(metric)}"
+                    if paper_name(metric)
+                    else metric_name(metric),
+                    "width": 132,
+                    **numeric,
+                }
+                for metric in metrics
+            ],
+        }
+        for split in ("test", "validation")
+    ]
     return columns
 
 
@@ -145,6 +152,7 @@ def table_rows(table: BestTable) -> tuple[list[dict[str, str]], list[dict[str, s
 
 def register(app: Dash, source: Source) -> None:
     """Register the callbacks of the page."""
+    parts.follow_context(app, "losses")
 
     @app.callback(
         Output("losses-graph", "figure"),
@@ -161,7 +169,7 @@ def register(app: Dash, source: Source) -> None:
         Output("best-grid", "dashGridOptions"),
         Input("losses-split", "value"),
         Input("losses-threshold", "value"),
-        Input({"context": "losses"}, "data"),
+        Input("losses-context", "data"),
         State("best-grid", "dashGridOptions"),
         State("current", "data"),
         prevent_initial_call="initial_duplicate",

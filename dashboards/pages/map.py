@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -16,7 +17,9 @@ from dashboards.figures.grid import (
     varying_parameters,
 )
 from dashboards.figures.heatmap import heatmap_data
-from dashboards.figures.heatmap_plot import heatmap_marks, heatmap_text, plot_heatmap
+from dashboards.figures.heatmap_marks import heatmap_marks
+from dashboards.figures.heatmap_plot import plot_heatmap
+from dashboards.figures.heatmap_text import heatmap_text
 from dashboards.figures.selection import best_cell, describe_metric
 from dashboards.naming import AVERAGE, axis_name, setting_text, threshold_text
 from dashboards.pages import parts
@@ -25,6 +28,8 @@ from dashboards.view import View
 
 PATH = "/map"
 NAME = "Map"
+
+_NONE = "nothing varies"
 
 
 def layout(source: Source, sweep: str, view: View) -> html.Div:
@@ -45,20 +50,19 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     metric = view.metric or info.objective["metric"]
     describe_metric(info, metric)
     x, y = choose_axes(source.cells(sweep, loss), view.x, view.y)
+    choices = _axis_choices(source, sweep, loss)
     controls = html.Section(
         [
             parts.select("map-loss", "loss", losses, loss),
             parts.select("map-metric", "metric", parts.metric_choices(info), metric),
             parts.split_choice("map-split", view.split or info.objective["split"]),
-            parts.select("map-x", "across", _axis_choices(source, sweep, loss), x),
-            parts.select("map-y", "upwards", _axis_choices(source, sweep, loss), y),
-            html.Div(
-                _hold_controls(source, sweep, loss, x, y, view.held), id="map-holds"
-            ),
+            parts.select("map-x", "across", choices, x, placeholder=_NONE),
+            parts.select("map-y", "upwards", choices, y, placeholder=_NONE),
+            html.Div(_hold_controls(source, sweep, loss, x, y, view.held), id="map-holds"),
             parts.threshold_slider("map-threshold", info, view.threshold),
         ],
         className="controls",
-        **{"aria-label": "What the map shows"},
+        **parts.aria(label="What the map shows"),
     )
     return html.Div([controls, parts.figure_panel("map", f"{sweep}-map"), parts.context("map")])
 
@@ -69,7 +73,7 @@ def _axis_choices(source: Source, sweep: str, loss: str) -> list[dict[str, str]]
 
 
 def _hold_controls(
-    source: Source, sweep: str, loss: str, x: str | None, y: str | None, held: dict[str, Any]
+    source: Source, sweep: str, loss: str, x: str | None, y: str | None, held: Mapping[str, Any]
 ) -> list[dmc.Select]:
     """Return one choice for each varying setting that is not an axis: a value, or the average."""
     info, cells = source.sweep(sweep), source.cells(sweep, loss)
@@ -94,6 +98,7 @@ def _hold_controls(
 
 def register(app: Dash, source: Source) -> None:
     """Register the callbacks of the page."""
+    parts.follow_context(app, "map")
 
     @app.callback(
         Output("map-x", "data"),
@@ -142,7 +147,7 @@ def register(app: Dash, source: Source) -> None:
         Input("map-y", "value"),
         Input({"hold": ALL}, "value"),
         Input("map-threshold", "value"),
-        Input({"context": "map"}, "data"),
+        Input("map-context", "data"),
         State({"hold": ALL}, "id"),
         State("current", "data"),
         prevent_initial_call="initial_duplicate",

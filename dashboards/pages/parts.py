@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 from urllib.parse import quote
 
 import dash_mantine_components as dmc
 import numpy as np
-from dash import dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 
 from dashboards.facts import Fact
 from dashboards.figures.captions import FigureText
 from dashboards.figures.grid import FigureError
 from dashboards.figures.marks import MARKS, Kind, legend_svg
-from dashboards.naming import metric_name, paper_name, threshold_text
+from dashboards.naming import metric_name, threshold_text
 from dashboards.theme import figure_config, get_theme
 from dashboards.view import SPLITS, View, ViewError
 from storage.errors import StoreError
@@ -34,6 +34,11 @@ def sentence(error: Exception) -> str:
         return str(error)
     logger.error("a page could not be made", exc_info=error)
     return "This could not be shown, for a reason nobody foresaw. The server's log has the details."
+
+
+def aria(**attributes: str) -> dict[str, Any]:
+    """Return ARIA attributes: ``aria(label="Pages")`` is ``{"aria-label": "Pages"}``."""
+    return {f"aria-{name}": value for name, value in attributes.items()}
 
 
 def notice(text: str, *, title: str | None = None) -> dmc.Alert:
@@ -63,7 +68,7 @@ def figure_panel(name: str, picture: str) -> html.Figure:
                 dcc.Graph(
                     id=f"{name}-graph",
                     figure={"layout": {"height": 360, "xaxis": _HIDDEN, "yaxis": _HIDDEN}},
-                    config=figure_config(picture),
+                    config=cast(Any, figure_config(picture)),
                     className="graph",
                 ),
                 delay_show=600,
@@ -82,11 +87,23 @@ _HIDDEN = {"visible": False}
 
 
 def context(name: str) -> dcc.Store:
-    """Return the page's copy of what all pages share: width, scheme, and the sweep's token.
+    """Return the page's copy of what all pages share: width, scheme, and the sweep's token."""
+    return dcc.Store(id=f"{name}-context")
 
-    A callback may only depend on what is on its page, or the browser complains of the rest.
+
+def follow_context(app: Dash, name: str) -> None:
+    """Keep `context` up to date in the browser.
+
+    A callback may only depend on what is on its page, or the browser complains of the rest;
+    an output that is not on the page is no complaint.
     """
-    return dcc.Store(id={"context": name})
+    app.clientside_callback(
+        ClientsideFunction("view", "context"),
+        Output(f"{name}-context", "data"),
+        Input("viewport", "data"),
+        Input("scheme", "data"),
+        Input("token", "data"),
+    )
 
 
 def is_ready(shared: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
@@ -121,7 +138,9 @@ def facts_list(facts: Iterable[Fact], style: str = "facts") -> html.Dl:
     return html.Dl([html.Div([html.Dt(k), html.Dd(v)]) for k, v in facts], className=style)
 
 
-def select(name: str, label: str, data: Sequence[Any], value: str | None, **rest: Any) -> dmc.Select:
+def select(
+    name: str, label: str, data: Sequence[Any], value: str | None, **rest: Any
+) -> dmc.Select:
     """Return a labelled choice of one out of ``data``."""
     return dmc.Select(
         id=name,
@@ -137,19 +156,18 @@ def select(name: str, label: str, data: Sequence[Any], value: str | None, **rest
 
 def metric_choices(info: SweepInfo) -> list[dict[str, Any]]:
     """Return the metrics of a sweep: those kept at every threshold, and the others."""
-
-    def item(metric: str) -> dict[str, str]:
-        paper = paper_name(metric)
-        note = f" (paper: {paper})" if paper else ""
-        return {"value": metric, "label": metric_name(metric) + note}
-
-    at = threshold_text(info.objective["threshold"])
-    groups = {"at every threshold": [], "without a threshold": [], f"at t = {at} only": []}
-    every, none, only = groups.values()
+    every: list[dict[str, str]] = []
+    without: list[dict[str, str]] = []
+    only: list[dict[str, str]] = []
     for metric in info.metrics:
-        group = every if metric["curve"] else only if metric["thresholded"] else none
-        group.append(item(metric["name"]))
-    return [{"group": name, "items": items} for name, items in groups.items() if items]
+        group = every if metric["curve"] else only if metric["thresholded"] else without
+        group.append({"value": metric["name"], "label": metric_name(metric["name"])})
+    groups = (
+        ("at every threshold", every),
+        ("without a threshold", without),
+        (f"at t = {threshold_text(info.objective['threshold'])} only", only),
+    )
+    return [{"group": name, "items": items} for name, items in groups if items]
 
 
 def split_choice(name: str, value: str) -> html.Div:
@@ -163,7 +181,7 @@ def split_choice(name: str, value: str) -> html.Div:
                 value=value,
                 size="sm",
                 fullWidth=True,
-                **{"aria-labelledby": f"{name}-label"},
+                **aria(labelledby=f"{name}-label"),
             ),
         ]
     )

@@ -60,15 +60,15 @@ def _card(row: pd.Series) -> html.Article:
             html.P(counts_text(row), className="counts"),
             html.P(
                 [
-                    parts.link("/map", view, "Map"),
-                    parts.link("/losses", view, "Losses"),
-                    parts.link("/about", view, "About"),
+                    parts.link("/map", view, "Map", size="sm"),
+                    parts.link("/losses", view, "Losses", size="sm"),
+                    parts.link("/about", view, "About", size="sm"),
                 ],
                 className="card-links",
             ),
         ],
         className="panel",
-        **{"aria-label": name},
+        **parts.aria(label=name),
     )
 
 
@@ -90,7 +90,7 @@ def progress(row: Any) -> dmc.ProgressRoot:
     return dmc.ProgressRoot(
         sections,
         size="sm",
-        **{"aria-label": f"{done:,} of {total:,} replicates done"},
+        **parts.aria(label=f"{done:,} of {total:,} replicates done"),
     )
 
 

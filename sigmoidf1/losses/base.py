@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -228,6 +228,38 @@ def autograd_gradient(
     Raises:
         InputError: if the function does not give one differentiable number a head.
     """
+    values, gradient, _ = autograd_gradients(
+        loss,
+        logits,
+        targets,
+        hyperparameters,
+        num_heads=num_heads,
+        num_classes=num_classes,
+        choices=choices,
+    )
+    return values, gradient
+
+
+def autograd_gradients(
+    loss: Loss,
+    logits: Tensor,
+    targets: Tensor,
+    hyperparameters: Mapping[str, Tensor],
+    *,
+    num_heads: int,
+    num_classes: int,
+    choices: Mapping[str, str],
+    learned: Sequence[str] = (),
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """As :func:`autograd_gradient`, and the gradients of hyperparameters that are learned.
+
+    Args:
+        learned: hyperparameters that the function sees with one value a class, (C,), and whose
+            gradients are wanted; the others it sees as numbers.
+
+    Returns:
+        Losses (H,), the gradient of the logits (B, W), and for each learned name its (W,) row.
+    """
     used = num_heads * num_classes
     # The last elements of a tensor may be computed by scalar code that rounds otherwise than the
     # vector loop: spare heads take that place, so that no head's bits depend on where it stands.
@@ -238,10 +270,12 @@ def autograd_gradient(
         heads[:num_heads] = columns[:, :used].unflatten(1, (num_heads, num_classes)).transpose(0, 1)
         return heads
 
-    numbers = {
-        name: torch.cat([row[:used:num_classes], row.new_ones(spare)])
-        for name, row in hyperparameters.items()
-    }
+    def numbers_by_head(name: str, row: Tensor) -> Tensor:
+        by_class = torch.cat([row[:used], row.new_ones(spare * num_classes)]).detach()
+        by_class = by_class.unflatten(0, (num_heads + spare, num_classes))
+        return by_class.clone().requires_grad_() if name in learned else by_class[:, 0]
+
+    numbers = {name: numbers_by_head(name, row) for name, row in hyperparameters.items()}
 
     def one_head(logits: Tensor, targets: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
         value = loss.function(logits, targets, **numbers, **choices)
@@ -261,9 +295,15 @@ def autograd_gradient(
                 f"Loss {loss.name!r} must be differentiable in the logits, but its value does not "
                 "depend on them through autograd. Use PyTorch operations only, without detach()."
             )
-        (leaf_gradient,) = torch.autograd.grad(values.sum(), leaf)
+        leaf_gradient, *learned_gradients = torch.autograd.grad(
+            values.sum(), [leaf, *(numbers[name] for name in learned)]
+        )
     gradient = torch.zeros_like(logits)
     gradient[:, :used].unflatten(1, (num_heads, num_classes)).copy_(
         leaf_gradient[:num_heads].transpose(0, 1)
     )
-    return values[:num_heads].detach(), gradient
+    rows = {}
+    for name, by_class in zip(learned, learned_gradients, strict=True):
+        rows[name] = torch.zeros_like(hyperparameters[name])
+        rows[name][:used] = by_class[:num_heads].flatten()
+    return values[:num_heads].detach(), gradient, rows

@@ -1,63 +1,115 @@
-"""Adam and AdamW on a tile, with a learning rate and a weight decay for every head.
+"""Adam, AdamW and SGD on a tile, with a learning rate and a weight decay for every head.
 
-PyTorch's fused Adam kernel takes one learning rate for the whole tensor. A tile therefore keeps
-its parameters divided by each head's learning rate and steps them with a rate of 1:
-``w = lr * v``, ``v <- v - m / (sqrt(s) + eps)`` is ``w <- w - lr * m / (sqrt(s) + eps)``, where
+PyTorch's fused kernels take one learning rate for a whole tensor. A tile therefore keeps its
+parameters divided by each head's learning rate and steps them with the schedule's factor alone:
+``w = lr v`` and ``v <- v - f m / (sqrt(s) + eps)`` is ``w <- w - f lr m / (sqrt(s) + eps)``, where
 the moments m and s are those of the gradient with respect to ``w`` (Kingma & Ba 2015, Algorithm 1;
 Loshchilov & Hutter 2019 for the decoupled decay).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from sigmoidf1.training.schedules import StepRates
+from sigmoidf1.training.settings import TrainingSettings
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 
-class PackedAdam:
-    """Adam's state for the scaled parameters of one tile.
+class PackedOptimiser:
+    """State and steps for the scaled parameters of one tile.
 
     Args:
-        parameters: scaled parameters ``v = w / lr``; the last axis of each is the tile's columns.
-        lr: (W,) learning rate of every column.
-        weight_decay: (W,) weight decay of every column.
-        decoupled: AdamW's decay instead of L2 on the gradient.
+        settings: optimiser and momentum.
+        parameters: scaled parameters ``v = w / lr``; the last axis of each is its columns.
+        lr: the learning rate of every column of each parameter.
+        weight_decay: the weight decay of every column of each parameter.
     """
 
     def __init__(
-        self, parameters: list[Tensor], lr: Tensor, weight_decay: Tensor, *, decoupled: bool
+        self,
+        settings: TrainingSettings,
+        parameters: Sequence[Tensor],
+        lr: Sequence[Tensor],
+        weight_decay: Sequence[Tensor],
     ) -> None:
-        self.parameters = parameters
+        self._kind = settings.optimizer
+        self._momentum = settings.momentum
+        self._parameters = list(parameters)
+        decays = any(bool((row != 0).any()) for row in weight_decay)
+        self._decay = (
+            [rate * decay for rate, decay in zip(lr, weight_decay, strict=True)] if decays else None
+        )
         self._means = [torch.zeros_like(p) for p in parameters]
-        self._squares = [torch.zeros_like(p) for p in parameters]
+        self._squares = (
+            [torch.zeros_like(p) for p in parameters] if self._kind != "sgd" else []
+        )
         self._steps = [torch.zeros((), device=p.device) for p in parameters]
-        decays = bool((weight_decay != 0).any())
-        self._shrink = 1.0 - lr * weight_decay if decays and decoupled else None
-        self._pull = lr * weight_decay if decays and not decoupled else None
 
-    def step(self, gradients: list[Tensor]) -> None:
+    @property
+    def state(self) -> list[list[Tensor]]:
+        """The tensors that belong to single heads, a list for each moment, in parameter order."""
+        return [self._means, self._squares] if self._squares else [self._means]
+
+    @property
+    def steps_done(self) -> int:
+        """Steps taken so far."""
+        return int(self._steps[0])
+
+    @steps_done.setter
+    def steps_done(self, count: int) -> None:
+        for step in self._steps:
+            step.fill_(count)
+
+    def step(self, gradients: list[Tensor], rates: StepRates) -> None:
         """One update from the gradients with respect to ``w`` (overwritten when L2 decays)."""
-        if self._pull is not None:
-            for gradient, parameter in zip(gradients, self.parameters, strict=True):
-                gradient.addcmul_(parameter, self._pull)
-        if self._shrink is not None:
-            for parameter in self.parameters:
-                parameter.mul_(self._shrink)
+        if self._decay is not None:
+            for parameter, gradient, decay in zip(
+                self._parameters, gradients, self._decay, strict=True
+            ):
+                if self._kind == "adamw":
+                    parameter.mul_(1.0 - rates.factor * decay)
+                else:
+                    gradient.addcmul_(parameter, decay)
+        if self._kind == "sgd":
+            self._sgd(gradients, rates)
+            return
         for count in self._steps:
             count += 1
         torch._fused_adam_(
-            self.parameters,
+            self._parameters,
             gradients,
             self._means,
             self._squares,
             [],
             self._steps,
-            lr=1.0,
-            beta1=BETA1,
+            lr=rates.factor,
+            beta1=BETA1 if rates.momentum is None else rates.momentum,
             beta2=BETA2,
             weight_decay=0.0,
             eps=EPS,
             amsgrad=False,
             maximize=False,
+        )
+
+    def _sgd(self, gradients: list[Tensor], rates: StepRates) -> None:
+        momentum = self._momentum if rates.momentum is None else rates.momentum
+        first = self.steps_done == 0
+        for count in self._steps:
+            count += 1
+        torch._fused_sgd_(
+            self._parameters,
+            gradients,
+            self._means if momentum else [],
+            weight_decay=0.0,
+            momentum=momentum,
+            lr=rates.factor,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=first,
         )

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from sigmoidf1.losses.base import Loss
-from sigmoidf1.training.settings import HeadConfig
+from sigmoidf1.training.columns import ALIGNMENT, ColumnBlock, aligned
 
-ALIGNMENT = 64  # columns; a multiple of every SIMD width, so that no column is a scalar remainder
 CPU_WIDTH = 1024  # columns; keeps a tile's weights and moments in the processor's caches
 GPU_WIDTH = 16_384  # columns; enough work for one launch per operation
 
@@ -37,12 +36,12 @@ class ResolvedHead:
         names = [n for n, h in self.loss.hyperparameters.items() if h.choices is not None]
         return tuple((name, str(self.values[name])) for name in sorted(names))
 
-    @property
-    def numbers(self) -> dict[str, float]:
-        """The hyperparameters that are numbers; ``None`` is NaN."""
-        names = [n for n, h in self.loss.hyperparameters.items() if h.choices is None]
-        values = {name: self.values[name] for name in names}
-        return {n: float("nan") if v is None else float(v) for n, v in values.items()}
+    def numbers(self, name: str, num_classes: int) -> list[float]:
+        """The C values of a numeric hyperparameter; ``None`` is NaN."""
+        value = self.values[name]
+        if isinstance(value, tuple):
+            return list(value)
+        return [float("nan") if value is None else float(value)] * num_classes
 
 
 @dataclass(frozen=True)
@@ -63,53 +62,69 @@ class Tile:
     Attributes:
         seed: seed of the initial weights and of the batch order.
         members: index of the replicate in each slot; the remaining slots are padding.
+        heads: the head in each slot.
         num_slots: heads that fit, filled or not.
-        num_classes: columns of a head.
-        width: columns of the tile, at least ``num_slots * num_classes``.
+        num_classes: columns of a head's logits.
         groups: the losses in the tile, covering all members.
-        lr: (width,) learning rate; 1 in padding columns.
-        weight_decay: (width,).
+        device: where it is trained.
     """
 
     seed: int
     members: tuple[int, ...]
+    heads: tuple[ResolvedHead, ...]
     num_slots: int
     num_classes: int
-    width: int
     groups: tuple[LossGroup, ...]
-    lr: Tensor
-    weight_decay: Tensor
+    device: torch.device
+
+    @property
+    def width(self) -> int:
+        """Columns of the logits, padding included."""
+        return aligned(self.num_slots * self.num_classes)
+
+    def lr(self, block: ColumnBlock) -> Tensor:
+        """The learning rate of every column of a block; 1 in padding."""
+        return block.row([head.lr for head in self.heads], 1.0, self.device)
+
+    def weight_decay(self, block: ColumnBlock) -> Tensor:
+        """The weight decay of every column of a block; 0 in padding."""
+        return block.row([head.weight_decay for head in self.heads], 0.0, self.device)
 
 
-def tile_shape(num_classes: int, device: torch.device) -> tuple[int, int]:
-    """Heads a tile and its width in columns, for ``num_classes`` columns a head.
+def tile_slots(columns: int, device: torch.device, *, limit: int | None = None) -> int:
+    """Heads a tile, for ``columns`` columns a head in its widest parameter.
 
-    Chooses the number of heads whose columns fill the padded width best.
+    Chooses the number whose columns fill the padded width best, at most ``limit`` columns.
     """
-    limit = CPU_WIDTH if device.type == "cpu" else GPU_WIDTH
-
-    def width(slots: int) -> int:
-        return -(-slots * num_classes // ALIGNMENT) * ALIGNMENT
-
-    slots = min(
-        range(1, max(1, limit // num_classes) + 1),
-        key=lambda n: (width(n) + ALIGNMENT) / (n * num_classes),
+    limit = limit or (CPU_WIDTH if device.type == "cpu" else GPU_WIDTH)
+    return min(
+        range(1, max(1, limit // columns) + 1),
+        key=lambda n: (aligned(n * columns) + ALIGNMENT) / (n * columns),
     )
-    return slots, width(slots)
 
 
 def make_tiles(
     heads: Sequence[ResolvedHead],
     replicates: Sequence[tuple[int, int]],
+    members: Sequence[int],
     *,
+    slots: int,
     num_classes: int,
     device: torch.device,
 ) -> list[Tile]:
-    """Group (head index, seed) replicates into tiles: by seed, then by loss and its choices."""
-    slots, width = tile_shape(num_classes, device)
+    """Group replicates into tiles: by seed, then by loss and its choices.
+
+    Args:
+        heads: the configurations.
+        replicates: (index into ``heads``, seed) of every replicate of the pack.
+        members: the replicates to put into tiles.
+        slots: heads a tile.
+        num_classes: columns of a head's logits.
+        device: where they train.
+    """
     by_seed: dict[int, list[int]] = {}
-    for index, (_, seed) in enumerate(replicates):
-        by_seed.setdefault(seed, []).append(index)
+    for member in members:
+        by_seed.setdefault(replicates[member][1], []).append(member)
     tiles = []
     for seed, indices in sorted(by_seed.items()):
         ordered = sorted(
@@ -117,27 +132,17 @@ def make_tiles(
             key=lambda i: (heads[replicates[i][0]].loss.name, heads[replicates[i][0]].choices),
         )
         for start in range(0, len(ordered), slots):
-            members = tuple(ordered[start : start + slots])
-            chosen = [heads[replicates[i][0]] for i in members]
-            tiles.append(_make_tile(seed, members, chosen, slots, num_classes, width, device))
+            chosen = tuple(ordered[start : start + slots])
+            mine = tuple(heads[replicates[i][0]] for i in chosen)
+            groups = _groups(mine, slots, num_classes, device)
+            tiles.append(Tile(seed, chosen, mine, slots, num_classes, groups, device))
     return tiles
 
 
-def _make_tile(
-    seed: int,
-    members: tuple[int, ...],
-    heads: list[ResolvedHead],
-    slots: int,
-    num_classes: int,
-    width: int,
-    device: torch.device,
-) -> Tile:
-    def columns(values: Sequence[float], start: int = 0) -> Tensor:
-        row = torch.ones(width, dtype=torch.float32)
-        spread = torch.tensor(values, dtype=torch.float32).repeat_interleave(num_classes)
-        row[start * num_classes : start * num_classes + len(spread)] = spread
-        return row.to(device)
-
+def _groups(
+    heads: tuple[ResolvedHead, ...], slots: int, num_classes: int, device: torch.device
+) -> tuple[LossGroup, ...]:
+    width = aligned(slots * num_classes)
     groups = []
     start = 0
     while start < len(heads):
@@ -149,21 +154,13 @@ def _make_tile(
             and heads[stop].choices == first.choices
         ):
             stop += 1
-        rows = {
-            name: columns([head.numbers[name] for head in heads[start:stop]], start)
-            for name in first.numbers
-        }
+        rows = {}
+        for name, rule in first.loss.hyperparameters.items():
+            if rule.choices is None:
+                row = torch.ones(width)
+                values = [v for h in heads[start:stop] for v in h.numbers(name, num_classes)]
+                row[start * num_classes : stop * num_classes] = torch.tensor(values)
+                rows[name] = row.to(device)
         groups.append(LossGroup(first.loss, dict(first.choices), rows, start, stop))
         start = stop
-    decay = columns([head.weight_decay for head in heads])
-    decay[len(heads) * num_classes :] = 0.0
-    return Tile(
-        seed=seed,
-        members=members,
-        num_slots=slots,
-        num_classes=num_classes,
-        width=width,
-        groups=tuple(groups),
-        lr=columns([head.lr for head in heads]),
-        weight_decay=decay,
-    )
+    return tuple(groups)

@@ -72,10 +72,10 @@ def ray_cluster(
 
 def _start(address: str | None, cpus: int | None, shared_bytes: int, scratch: Path) -> None:
     if address is None:
-        # A token of this run alone: nobody else on the machine can reach its Ray, and no token
-        # file is left in the home directory.
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        # A token of this process alone, unless the user has one: nobody else on the machine can
+        # reach its Ray, and no token file is left in the home directory. Ray reads it once.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import ray
 
     common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}

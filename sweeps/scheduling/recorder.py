@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from storage.errors import LeaseLostError
 from storage.records import PackResult
 from storage.store import Store
 
@@ -65,16 +67,20 @@ class Recorder:
 
     def record(self, pack: int, result: PackResult) -> int:
         """Write a pack's results in one transaction; returns the replicates written."""
-        import time
-
         started = time.perf_counter()
-        written = self._store.record_pack(self._sweep_id, result, self._owner)
+        try:
+            self._store.record_pack(self._sweep_id, result, self._owner)
+        except LeaseLostError as lost:  # this machine slept, and another run has taken them
+            self._status.taken_elsewhere += len(lost.replicate_ids)
+            result = result.without(lost.replicate_ids)
+            if result.states:
+                self._store.record_pack(self._sweep_id, result, self._owner)
         self._partial.pop(pack, None)
         for state in result.states:
             self._status.finished[state] += 1
         self._status.training_s += result.duration_s
         self._status.recording_s += time.perf_counter() - started
-        return int(written)
+        return len(result.states)
 
     def fail(self, pack: int, replicate_ids: Sequence[int], reason: str) -> None:
         """Mark a pack's replicates as failed, with the reason."""

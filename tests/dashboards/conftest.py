@@ -1,14 +1,14 @@
-"""Small real stores with the numbers of a plausible sweep, and a browser to look at them."""
+"""Small real stores with the numbers of a plausible sweep."""
 
 from __future__ import annotations
 
 import math
-import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ METRICS = [
 _LOGITS = np.linspace(math.log(1e-4 / (1 - 1e-4)), -math.log(1e-4 / (1 - 1e-4)), 99)
 THRESHOLDS = np.unique(np.append(1 / (1 + np.exp(-_LOGITS)), [0.05])).round(12)
 THRESHOLDS[np.argmin(abs(THRESHOLDS - 0.5))] = 0.5
+
 
 def _normal(z: np.ndarray) -> np.ndarray:
     return np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in np.ravel(z)]).reshape(z.shape)
@@ -298,3 +299,11 @@ def source(store_url: str) -> Iterator[Source]:
     reader = Source(store_url)
     yield reader
     reader.close()
+
+
+@pytest.fixture
+def dashboard_data() -> SimpleNamespace:
+    """The makers of plans and results above, for tests that need a store of their own."""
+    return SimpleNamespace(
+        make_cells=make_cells, add_sweep=add_sweep, record_results=record_results
+    )

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from sigmoidf1.losses import autograd_gradient, get_loss, loss_names
 from torch import Tensor
+
+from sigmoidf1.losses import autograd_gradient, get_loss, loss_names
 
 BATCH, HEADS, CLASSES, WIDTH = 37, 7, 5, 64
 USED = HEADS * CLASSES
@@ -109,10 +110,10 @@ def extreme(case: Case, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Ten
 
 
 def assert_heads_close(got: Tensor, expected: Tensor, tolerance: float) -> None:
-    """Within a tolerance relative to the largest element of each head, or absolute below 1."""
+    """Within a tolerance relative to the largest element of each head, or to 1e-4."""
     error = (got - expected)[:, :USED].abs().unflatten(1, (HEADS, CLASSES)).amax((0, 2))
     size = expected[:, :USED].abs().unflatten(1, (HEADS, CLASSES)).amax((0, 2))
-    assert (error <= tolerance * size.clamp(min=1e-6)).all(), (error / size).tolist()
+    assert (error <= tolerance * size.clamp(min=1e-4)).all(), (error / size).tolist()
 
 
 @every_case
@@ -130,11 +131,12 @@ def test_closed_form_in_float32_is_as_good_as_float32_can_be(case):
     losses, gradient = closed(case, logits, targets)
     true_losses, true_gradient = by_autograd(case, logits.double(), targets.double())
     assert gradient.dtype == losses.dtype == torch.float32
-    torch.testing.assert_close(losses.double(), true_losses, rtol=2e-5, atol=1e-6)
     # unbounded_f1 divides by sums that cancel: its condition is part of the published loss.
-    assert_heads_close(gradient.double(), true_gradient, 1e-3 if "unbounded" in case.name else 1e-4)
+    rtol = 1e-3 if case.name == "unbounded_f1" else 2e-5
+    torch.testing.assert_close(losses.double(), true_losses, rtol=rtol, atol=1e-6)
+    assert_heads_close(gradient.double(), true_gradient, 10 * rtol)
     function_losses, function_gradient = by_autograd(case, logits, targets)
-    torch.testing.assert_close(losses, function_losses, rtol=2e-5, atol=1e-6)
+    torch.testing.assert_close(losses, function_losses, rtol=rtol, atol=1e-6)
     assert_heads_close(function_gradient.double(), true_gradient, 1e-3)
 
 
@@ -187,6 +189,11 @@ def test_a_heads_bits_do_not_depend_on_its_place(case):
     )
     assert torch.equal(moved_losses, losses.flip(0))
     assert torch.equal(moved_gradient[:, :USED], gradient[:, order][:, :USED])
+    fewer_losses, fewer_gradient = case.loss.gradient(
+        logits, targets, rows, **{**sizes, "num_heads": 2}
+    )
+    assert torch.equal(fewer_losses, losses[:2])
+    assert torch.equal(fewer_gradient[:, : 2 * CLASSES], gradient[:, : 2 * CLASSES])
 
 
 @every_case

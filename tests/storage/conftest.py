@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from storage.errors import StoreError
 from storage.records import CellRecord, PackResult, SweepRecord
 from storage.store import Store
 
@@ -90,7 +91,9 @@ def _sweep(name: str = "movies", **changes: Any) -> SweepRecord:
 
 
 def _cells(
-    betas: Sequence[float] = (1.0, 2.0), etas: Sequence[float] = (-1.0, 0.0), loss: str = "sigmoid_f1"
+    betas: Sequence[float] = (1.0, 2.0),
+    etas: Sequence[float] = (-1.0, 0.0),
+    loss: str = "sigmoid_f1",
 ) -> list[CellRecord]:
     return [
         CellRecord(
@@ -166,3 +169,16 @@ def run_open(make_result: Callable[..., PackResult]) -> Callable[..., int]:
         return len(ids)
 
     return run
+
+
+@pytest.fixture
+def refuse() -> Callable[..., str]:
+    """Opening must fail with one line; returns it."""
+
+    def opening(url: str | sa.URL, kind: type[StoreError], **options: bool) -> str:
+        with pytest.raises(kind) as caught:
+            Store.open(url, **options)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return opening

@@ -130,7 +130,12 @@ def test_replicates(store, results, make_result):
     assert set(done["finished_at"]) == {pd.Timestamp(result.finished_at)}
     waiting = frame[frame["state"] == "waiting"]
     assert len(waiting) == 2
-    assert waiting[["objective", "pack_id", "started_at", "worker", "train_loss"]].isna().to_numpy().all()
+    assert (
+        waiting[["objective", "pack_id", "started_at", "worker", "train_loss"]]
+        .isna()
+        .to_numpy()
+        .all()
+    )
     focal = frames.load_replicates(store, "movies", losses=["focal"])
     assert focal.equals(frame[frame["loss"] == "focal"].reset_index(drop=True))
 
@@ -196,9 +201,7 @@ def test_metrics_without_thresholds_ignore_it_and_others_refuse(store, results):
     unrecorded = frames.load_scores(store, "movies", split="test", metric="hamming_loss")
     assert unrecorded["value"].isna().all()
     with pytest.raises(RecordError, match="objective's threshold"):
-        frames.load_scores(
-            store, "movies", split="test", metric="hamming_loss", threshold=0.01
-        )
+        frames.load_scores(store, "movies", split="test", metric="hamming_loss", threshold=0.01)
 
 
 def test_unknown_names_are_one_line(store, results):

@@ -10,7 +10,7 @@ import pytest
 from storage.errors import LeaseLostError, RecordError
 
 CLAIMER = """
-import json, sys
+import json, sys, time
 from storage.store import Store
 url, owner = sys.argv[1:]
 with Store.open(url) as store:
@@ -23,6 +23,7 @@ with Store.open(url) as store:
     taken = []
     for k in range(0, len(ids), 7):
         taken += store.claim(ids[k:k + 7], owner, 60)
+        time.sleep(0.002)
 print(json.dumps(taken))
 """
 

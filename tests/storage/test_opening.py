@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -16,15 +15,7 @@ from alembic.migration import MigrationContext
 from storage import errors, frames, schema
 from storage.migrations.upgrade import known_revisions, upgrade
 from storage.store import Store
-from storage.urls import mask_message, mask_url, parse_url
-
-
-def refuse(url, kind, **options):
-    """Opening must fail with one line; returns it."""
-    with pytest.raises(kind) as caught:
-        Store.open(url, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+from storage.urls import parse_url
 
 
 def run_as_nobody(code, *arguments):
@@ -53,7 +44,9 @@ def test_migration_and_schema_give_the_same_sql(tmp_path):
                 upgrade(connection)
             else:
                 schema.metadata.create_all(connection)
-            query = "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL AND name LIKE '%sweep_%'"
+            query = (
+                "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL AND tbl_name GLOB 'sweep_*'"
+            )
             rows = connection.exec_driver_sql(query).all()
             lines = {name: sorted(p.strip(" ,") for p in sql.splitlines()) for name, sql in rows}
             texts.append(lines)
@@ -82,7 +75,7 @@ def test_several_processes_may_create_one_store(store_url):
     assert [process.wait(timeout=120) for process in processes] == [0] * 4
 
 
-def test_missing_store(store_url, tmp_path):
+def test_missing_store(refuse, store_url, tmp_path):
     for options in ({"create": False}, {"read_only": True}):
         refuse(store_url, errors.StoreNotFoundError, **options)
     assert not list(tmp_path.glob("*.db*"))
@@ -96,7 +89,7 @@ def test_read_only_store_refuses_writes(store, store_url, make_sweep):
             connection.execute(sa.text("DELETE FROM sweep_sweeps"))
 
 
-def test_optuna_only_database_is_accepted(store_url):
+def test_optuna_only_database_is_accepted(refuse, store_url):
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.RDBStorage(parse_url(store_url).render_as_string(False))
@@ -110,7 +103,7 @@ def test_optuna_only_database_is_accepted(store_url):
     optuna.logging.set_verbosity(verbosity)
 
 
-def test_other_programs_tables_are_left_alone(tmp_path, postgres_url):
+def test_other_programs_tables_are_left_alone(refuse, tmp_path):
     path = tmp_path / "places.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE bookmarks (url TEXT)")
@@ -122,7 +115,7 @@ def test_other_programs_tables_are_left_alone(tmp_path, postgres_url):
     assert [p.name for p in tmp_path.iterdir()] == ["places.sqlite"]
 
 
-def test_postgres_with_foreign_migrations_is_refused(postgres_database):
+def test_postgres_with_foreign_migrations_is_refused(refuse, postgres_database):
     engine = sa.create_engine(parse_url(postgres_database))
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE measurements (x int)"))
@@ -144,14 +137,14 @@ def set_revision(url, revision):
     engine.dispose()
 
 
-def test_newer_schema_is_refused_unharmed(store_url, tmp_path, make_sweep):
+def test_newer_schema_is_refused_unharmed(refuse, store_url, tmp_path, make_sweep):
     with Store.open(store_url) as store:
         store.put_sweep(make_sweep())
     set_revision(store_url, "9999")
-    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    files = {path: path.read_bytes() for path in tmp_path.glob("*.db")}
     for options in ({}, {"read_only": True}, {"create": False}):
         assert "newer" in refuse(store_url, errors.SchemaVersionError, **options)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.db")} == files
     set_revision(store_url, schema.REVISION)
     with Store.open(store_url) as store:
         assert store.sweep_names() == ["movies"]
@@ -160,7 +153,7 @@ def test_newer_schema_is_refused_unharmed(store_url, tmp_path, make_sweep):
 @pytest.mark.parametrize(
     "content", [b"hello, this is no database at all\n" * 40, b"SQLite format 3\0" + b"\xff" * 5000]
 )
-def test_file_that_is_no_database(tmp_path, content):
+def test_file_that_is_no_database(refuse, tmp_path, content):
     path = tmp_path / "notes.db"
     path.write_bytes(content)
     for options in ({}, {"read_only": True}):
@@ -191,7 +184,7 @@ def test_empty_file_becomes_a_store(tmp_path):
         assert store.sweep_names() == []
 
 
-def test_places_where_no_store_can_be(tmp_path):
+def test_places_where_no_store_can_be(refuse, tmp_path):
     file = tmp_path / "file.txt"
     file.write_text("text")
     missing = refuse(f"sqlite:///{tmp_path}/no/such/a.db", errors.StoreUnwritableError)
@@ -234,100 +227,3 @@ for options in ({}, {"read_only": True}):
     # What cannot be written can still be read.
     assert filled.splitlines() == ["StoreUnwritableError 0", "['movies'] 1"]
     assert closed.split() == ["StoreUnwritableError", "0"] * 2
-
-
-@pytest.mark.parametrize(
-    ("url", "kind", "part"),
-    [
-        ("sweeps.db", errors.StoreUrlError, "Write sqlite:///sweeps.db"),
-        ("", errors.StoreUrlError, "URL"),
-        ("sqlite://", errors.StoreUrlError, "file on disk"),
-        ("sqlite:///:memory:", errors.StoreUrlError, "file on disk"),
-        ("sqlite:///file:a.db?uri=true", errors.StoreUrlError, "file on disk"),
-        ("sqlite:///a.db?timeout=3", errors.StoreUrlError, "no options"),
-        ("sqlite://a.db", errors.StoreUrlError, "sqlite:///FILE.db"),
-        ("postgresql://u:secret@host:port/db", errors.StoreUrlError, r"u:***@host"),
-        ("mysql://u:secret@host/db", errors.DriverError, "'sigmoidf1-sweeps[postgres]'"),
-        ("postgresql+psycopg2://u:secret@host/db", errors.DriverError, "psycopg2"),
-        ("nonsense://u:secret@host/db", errors.DriverError, "nonsense"),
-    ],
-)
-def test_urls_that_are_none(url, kind, part):
-    message = refuse(url, kind)
-    assert part in message
-    assert "secret" not in message
-
-
-def test_missing_driver_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    message = refuse("postgresql://u:secret@localhost/db", errors.DriverError)
-    assert "pip install 'sigmoidf1-sweeps[postgres]'" in message
-    assert "secret" not in message
-
-
-def test_server_that_does_not_answer():
-    message = refuse("postgresql://ann:s3cret@127.0.0.1:9/db", errors.StoreConnectionError)
-    assert "s3cret" not in message
-    assert "ann:***@127.0.0.1:9/db" in message
-
-
-def test_wrong_password_is_refused_and_never_shown(postgres_database, postgres_url, caplog, capfd):
-    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text("CREATE ROLE ann LOGIN PASSWORD 'right horse'"))
-        hba = Path(connection.execute(sa.text("SHOW hba_file")).scalar_one())
-        original = hba.read_text()
-        hba.write_text(f"local all ann scram-sha-256\n{original}")
-        connection.execute(sa.text("SELECT pg_reload_conf()"))
-    url = parse_url(postgres_database).set(username="ann", password="wr@ng horse")
-    try:
-        message = refuse(url, errors.StoreConnectionError)
-        assert "password authentication failed" in message
-        text = message + caplog.text + "".join(capfd.readouterr())
-        for form in ("wr@ng", "wr%40ng", "horse"):
-            assert form not in text
-    finally:
-        hba.write_text(original)
-        with admin.connect() as connection:
-            connection.execute(sa.text("SELECT pg_reload_conf()"))
-            connection.execute(sa.text("DROP ROLE ann"))
-        admin.dispose()
-
-
-def test_masking():
-    assert mask_url("postgresql://ann:s3cret@db:5432/x") == "postgresql://ann:***@db:5432/x"
-    assert mask_url("postgresql://ann:s3@cret@db/x") == "postgresql://ann:***@db/x"
-    assert mask_url("postgresql:///x?host=db&password=s3cret&user=a") == (
-        "postgresql:///x?host=db&password=***&user=a"
-    )
-    assert mask_url("sqlite:////tmp/a@b:c.db") == "sqlite:////tmp/a@b:c.db"
-    url = sa.make_url("postgresql://ann:s3%40cret@db/x?sslpassword=k3y")
-    shown = mask_message("bad: s3@cret s3%40cret k3y\nmore", url)
-    assert shown == "bad: *** *** ***"
-    assert "cret" not in mask_url(url)
-    assert "k3y" not in mask_url(url)
-
-
-def test_store_shows_no_password(postgres_database):
-    url = parse_url(postgres_database).set(password="s3cret")
-    with Store.open(url) as store:
-        assert "s3cret" not in repr(store) + str(store) + store.masked_url
-        assert store.url.password == "s3cret"
-
-
-def test_relative_path_stays_where_it_was(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with Store.open("sqlite:///here.db") as store:
-        monkeypatch.chdir("/")
-        assert store.sweep_names() == []
-    assert (tmp_path / "here.db").exists()
-
-
-def test_odd_paths(tmp_path):
-    for name in ("a b%20c.db", "ü?#&.db", "{x}.db", "100%.db"):
-        folder = tmp_path / name.replace(".db", "")
-        folder.mkdir()
-        url = sa.URL.create("sqlite", database=str(folder / name))
-        with Store.open(url) as store, Store.open(url, read_only=True) as reader:
-            assert store.sweep_names() == reader.sweep_names() == []
-        assert os.listdir(folder) == [name]

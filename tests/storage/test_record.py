@@ -104,7 +104,7 @@ def test_failing_without_results(store, claimed):
         ({"slices": {("test", "micro_f1"): np.full((6, 26), np.inf)}}, r"\[0, 1\] or NaN"),
         ({"curves": {"objective": np.zeros((3, 6))}}, r"curve objective.* \(4, 6\)"),
         ({"diagnostics": {"x": ["a"] * 6}}, "diagnostic x must be numbers"),
-        ({"started_at": datetime(2026, 1, 1)}, "time zone"),  # noqa: DTZ001
+        ({"started_at": datetime(2026, 1, 1)}, "time zone"),
     ],
 )
 def test_malformed_pack_is_one_line_and_changes_nothing(
@@ -153,7 +153,7 @@ def test_without_keeps_the_rest_aligned(store, claimed, make_result):
     ],
 )
 def test_the_database_itself_refuses_impossible_rows(store, claimed, change):
-    sweep_id, ids = claimed
+    sweep_id, _ = claimed
     waiting = next(r for r in store.open_replicates(sweep_id) if r.seed == 0)
     with pytest.raises(StoreError), store.writing() as connection:
         connection.execute(

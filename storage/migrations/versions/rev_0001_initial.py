@@ -140,18 +140,19 @@ def _create_replicates() -> None:
         sa.PrimaryKeyConstraint("id", name=f"pk_{table}"),
         sa.UniqueConstraint("cell_id", "seed", name=f"uq_{table}_cell_id_seed"),
         sa.UniqueConstraint("pack_id", "pack_index", name=f"uq_{table}_pack_id_pack_index"),
-        sa.CheckConstraint(f"{OPEN} OR {FINISHED}", name=f"ck_{table}_state_known"),
+        sa.CheckConstraint(f"{OPEN} OR {FINISHED}", name=op.f(f"ck_{table}_state_known")),
         sa.CheckConstraint(
             "(state = 'running') = (lease_owner IS NOT NULL) "
             "AND (state = 'running') = (lease_expires_at IS NOT NULL)",
-            name=f"ck_{table}_running_is_leased",
+            name=op.f(f"ck_{table}_running_is_leased"),
         ),
         sa.CheckConstraint(
             f"({FINISHED}) = (pack_id IS NOT NULL) AND ({FINISHED}) = (pack_index IS NOT NULL)",
-            name=f"ck_{table}_finished_is_packed",
+            name=op.f(f"ck_{table}_finished_is_packed"),
         ),
         sa.CheckConstraint(
-            "objective IS NULL OR state = 'complete'", name=f"ck_{table}_objective_is_complete"
+            "objective IS NULL OR state = 'complete'",
+            name=op.f(f"ck_{table}_objective_is_complete"),
         ),
     )
     op.create_index(f"ix_{table}_aggregate", table, ["sweep_id", "cell_id", "state", "objective"])

@@ -1,0 +1,114 @@
+"""A headless Chromium that remembers what went wrong on its pages, and the app served to it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+_CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; tests that want it are skipped where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = path or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page of the browser that remembers what went wrong on it."""
+
+    def __init__(self, browser: Any, base: str, **context: Any) -> None:
+        self.base = base
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 800}, **context}
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.complaints: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", self._failed)
+        self.page.on("response", self._response)
+        self.page.on("request", self._request)
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _failed(self, request: Any) -> None:
+        # A request that a newer one, or leaving the page, made void is no failure.
+        if "ERR_ABORTED" not in str(request.failure):
+            self.complaints.append(f"failed: {request.url} {request.failure}")
+
+    def _response(self, response: Any) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status}: {response.url}")
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.complaints.append(f"outside: {request.url}")
+
+    def open(self, path: str) -> Any:
+        """Go to an address of the app and return the page."""
+        self.page.goto(self.base + path)
+        return self.page
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Watched]]:
+    """Open watched pages; after the test none of them may have complained."""
+    opened: list[Watched] = []
+
+    def make(base: str, **context: Any) -> Watched:
+        opened.append(Watched(chromium, base, **context))
+        return opened[-1]
+
+    yield make
+    complaints = [complaint for watched in opened for complaint in watched.complaints]
+    for watched in opened:
+        watched.context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def serve_app() -> Iterator[Callable[[str], str]]:
+    """Serve the app of a store by waitress in a thread; return its address."""
+    from waitress.server import create_server
+
+    from dashboards.app import make_app
+
+    servers = []
+    addresses: dict[str, str] = {}
+
+    def start(url: str) -> str:
+        if url not in addresses:
+            server = create_server(make_app(url).server, host="127.0.0.1", port=0, threads=4)
+            threading.Thread(target=server.run, daemon=True).start()
+            servers.append(server)
+            addresses[url] = f"http://127.0.0.1:{server.effective_port}"
+        return addresses[url]
+
+    yield start
+    for server in servers:
+        server.close()
