@@ -80,7 +80,7 @@ def setting_text(value: Any) -> str:
     number = float(value)
     if math.isnan(number):
         return "none"
-    return f"{number:.6g}".replace("-", "−")
+    return f"{number:.6g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
 
 
 def settings_text(settings: Mapping[str, Any], names: Iterable[str] | None = None) -> str:
@@ -94,10 +94,17 @@ def score_text(value: float, digits: int = 3) -> str:
     return "–" if not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
+def sd_text(sd: float, digits: int = 3) -> str:
+    """Write a standard deviation: ``± 0.004``, ``± <0.001`` when it only rounds to zero."""
+    if not math.isfinite(sd):
+        return ""
+    smallest = 10.0**-digits
+    return f"± <{smallest:.{digits}f}" if 0 < sd < smallest / 2 else f"± {sd:.{digits}f}"
+
+
 def mean_sd_text(mean: float, sd: float, digits: int = 3) -> str:
     """Write a mean with its standard deviation over seeds: ``0.512 ± 0.004``."""
-    text = score_text(mean, digits)
-    return text if not math.isfinite(sd) else f"{text} ± {sd:.{digits}f}"
+    return f"{score_text(mean, digits)} {sd_text(sd, digits)}".rstrip()
 
 
 def threshold_text(threshold: float) -> str:

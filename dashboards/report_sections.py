@@ -13,7 +13,7 @@ from dashboards.facts import Fact
 from dashboards.figures.best_table import SPLITS, BestRow, BestTable, Score, best_table_text
 from dashboards.figures.captions import FigureText
 from dashboards.figures.marks import MARKS, Kind, legend_svg
-from dashboards.naming import metric_name, paper_name, score_text, settings_text
+from dashboards.naming import metric_name, paper_name, score_text, sd_text, settings_text
 from dashboards.theme import LIGHT, figure_config
 
 
@@ -118,7 +118,8 @@ def _loss_rows(table: BestTable, row: BestRow, tops: dict[tuple[str, str], float
 
 def _score_cell(score: Score, top: float) -> str:
     style = " class='top'" if score.mean == top else ""
-    sd = f" <span class='sd'>± {score.sd:.3f}</span>" if math.isfinite(score.sd) else ""
+    spread = escape(sd_text(score.sd))
+    sd = f" <span class='sd'>{spread}</span>" if spread else ""
     return f"<td{style}>{score_text(score.mean)}{sd}</td>"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -12,15 +13,22 @@ from waitress.server import create_server
 
 from dashboards.app import make_app
 from storage.store import Store
+from sweeps.errors import SweepError
 
 HOST, PORT, THREADS = "127.0.0.1", 8050, 8
 
 
-class ServeError(RuntimeError):
+class ServeError(SweepError):
     """The dashboard cannot be served; the text is one line: what happened, what to do."""
 
 
-def serve(store_url: str, host: str = HOST, port: int = PORT) -> None:
+def serve(
+    store_url: str,
+    host: str = HOST,
+    port: int = PORT,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
     """Serve the dashboard of a store until interrupted.
 
     The store is opened for reading only; a sweep may write it meanwhile. There is no login: an
@@ -29,7 +37,8 @@ def serve(store_url: str, host: str = HOST, port: int = PORT) -> None:
     Args:
         store_url: URL of an existing store.
         host: address or name to listen on.
-        port: port to listen on, 1 to 65535.
+        port: port to listen on, 1 to 65535; 0 for any that is free.
+        on_ready: called with the address of the pages once they can be asked for.
 
     Raises:
         StoreError: there is no such store, or it cannot be read.
@@ -39,6 +48,9 @@ def serve(store_url: str, host: str = HOST, port: int = PORT) -> None:
     server = _listen(store_url, host, port)
     logging.getLogger("waitress").setLevel(logging.ERROR)
     try:
+        if on_ready is not None:
+            shown = f"[{host}]" if ":" in host else host
+            on_ready(f"http://{shown}:{server.effective_port}")
         server.run()
     finally:
         server.close()
@@ -54,8 +66,8 @@ def _listen(store_url: str, host: str, port: int) -> Any:
 
 def _check_free(host: str, port: int) -> None:
     """Say that a port is taken before anything is loaded for it."""
-    if not 1 <= port <= 65535:
-        raise ServeError(f"A port lies in 1 to 65535, but got {port}. Choose another with --port.")
+    if not 0 <= port <= 65535:
+        raise ServeError(f"A port lies in 0 to 65535, but got {port}. Choose another with --port.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]

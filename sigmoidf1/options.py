@@ -17,6 +17,7 @@ _KINDS = {
     "bool": "true or false",
     "str": "a text",
     "path": "a path",
+    "names": "a list of names (or one text, comma-separated)",
 }
 
 
@@ -26,7 +27,7 @@ class Option:
 
     Args:
         name: the key in the YAML mapping.
-        kind: what the value is; `path` also expands `~`.
+        kind: what the value is; `path` also expands `~`; `names` becomes a list of texts.
         description: one line for listings.
         default: value when the key is absent; ignored when `required`.
         required: the key must be given.
@@ -37,7 +38,7 @@ class Option:
     """
 
     name: str
-    kind: Literal["int", "float", "bool", "str", "path"]
+    kind: Literal["int", "float", "bool", "str", "path", "names"]
     description: str
     default: Any = None
     required: bool = False
@@ -103,6 +104,12 @@ class Option:
         if self.kind == "path":
             is_path = isinstance(value, str | Path) and str(value)
             return str(Path(value).expanduser()) if is_path else None
+        if self.kind == "names":
+            parts = value.split(",") if isinstance(value, str) else value
+            if not isinstance(parts, list | tuple) or not parts:
+                return None
+            names = [part.strip() if isinstance(part, str) else "" for part in parts]
+            return names if all(names) else None
         return None
 
     def _allows(self, value: Any) -> bool:

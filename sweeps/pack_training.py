@@ -97,7 +97,10 @@ class PackTrainer:
 
 def training_settings(settings: Mapping[str, Any], head: Mapping[str, Any]) -> TrainingSettings:
     """The training settings that a plan's mappings describe."""
-    return TrainingSettings(head=head["kind"], **settings)
+    named = {"head" if key == "kind" else key: value for key, value in head.items()}
+    if "learn" in named:
+        named["learn"] = tuple(named["learn"])
+    return TrainingSettings(**named, **settings)
 
 
 def pack_result(

@@ -22,7 +22,7 @@ from storage.records import CellRecord
 from sweeps.canonical import canonical_json, content_hash
 from sweeps.errors import SpecError
 from sweeps.spaces import Axis, Setting, check_distinct, grid, grid_size
-from sweeps.spec import SweepSpec, TrainingSpec
+from sweeps.spec import SweepSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +104,12 @@ def make_plan(spec: SweepSpec) -> Plan:
     losses = {}
     for name, block in spec.losses.items():
         loss, axes = _resolve_axes(spec, name, block)
-        losses[name] = _plan_loss(loss, axes, spec.training)
+        losses[name] = _plan_loss(loss, axes, spec)
         cells.extend(_cells(spec, name, axes, first_ordinal=len(cells)))
     plain = spec.to_plain()
     identity = {key: plain[key] for key in ("data", "encoder", "head", "objective", "training")}
     # By its values alone: a range spelled out, or drawn on another scale, is the same training.
-    identity["training"] = {"optimizer": spec.training.optimizer} | {
+    identity["training"] = {
         key: axis.values[0] if len(axis) == 1 else list(axis.values)
         for key, axis in spec.training.axes().items()
     }
@@ -176,28 +176,32 @@ def _resolve_axes(
     return loss, axes
 
 
-def _plan_loss(loss: Loss, axes: Mapping[str, Axis], training: TrainingSpec) -> LossPlan:
-    settings = {**training.axes(), **axes}
+def _plan_loss(loss: Loss, axes: Mapping[str, Axis], spec: SweepSpec) -> LossPlan:
+    shared = _head_axes(spec) | spec.training.axes()
+    settings = {**shared, **axes}
     varied = {key: axis for key, axis in settings.items() if not axis.constant}
     distributions = {
         key: _distribution(axis, loss.hyperparameters[key].choices) for key, axis in axes.items()
     }
     distributions |= {
         key: _distribution(axis, None, log=key == "lr")
-        for key, axis in training.axes().items()
+        for key, axis in shared.items()
         if key in varied
     }
+    inner = grid_size({key: axis.values for key, axis in {**spec.training.axes(), **axes}.items()})
     return LossPlan(
         loss=loss.name,
         axes={key: axis.values for key, axis in varied.items()},
-        constants={
-            "optimizer": training.optimizer,
-            **{key: axis.values[0] for key, axis in settings.items() if axis.constant},
-        },
+        constants={key: axis.values[0] for key, axis in settings.items() if axis.constant},
         scales={key: axis.scale for key, axis in varied.items()},
-        n_cells=grid_size({key: axis.values for key, axis in settings.items()}),
+        n_cells=inner * len(spec.head.variants()),
         distributions=distributions,
     )
+
+
+def _head_axes(spec: SweepSpec) -> dict[str, Axis]:
+    """The head's settings under names that say whose they are: ``head_kind``, ``head_hidden``."""
+    return {f"head_{key}": axis for key, axis in spec.head.axes().items()}
 
 
 def _distribution(
@@ -220,27 +224,31 @@ def _cells(
 ) -> Iterator[CellRecord]:
     training = spec.training.axes()
     varied = {name for name, axis in training.items() if not axis.constant}
-    head = {"kind": spec.head.kind}
+    varied_head = {name for name, axis in spec.head.axes().items() if not axis.constant}
     outer = {name: axis.values for name, axis in training.items()}
-    outer["optimizer"] = (spec.training.optimizer,)
     inner = {name: axis.values for name, axis in axes.items()}
     split = len(outer)
-    keys = _keys(loss, inner, outer, head)
-    for offset, (values, key) in enumerate(zip(grid({**outer, **inner}), keys, strict=True)):
-        settings = dict(zip(outer, values[:split], strict=True))
-        hyperparameters = dict(zip(inner, values[split:], strict=True))
-        parameters = dict(hyperparameters)
-        for name in varied:
-            parameters[name] = settings[name]
-        yield CellRecord(
-            key=key,
-            loss=loss,
-            hyperparameters=hyperparameters,
-            training=settings,
-            head=dict(head),
-            ordinal=first_ordinal + offset,
-            parameters=parameters,
-        )
+    ordinal = first_ordinal
+    for head in spec.head.variants():
+        keys = _keys(loss, inner, outer, head)
+        for values, key in zip(grid({**outer, **inner}), keys, strict=True):
+            settings = dict(zip(outer, values[:split], strict=True))
+            hyperparameters = dict(zip(inner, values[split:], strict=True))
+            parameters = dict(hyperparameters)
+            for name in varied:
+                parameters[name] = settings[name]
+            for name in varied_head & head.keys():
+                parameters[f"head_{name}"] = head[name]
+            yield CellRecord(
+                key=key,
+                loss=loss,
+                hyperparameters=hyperparameters,
+                training=settings,
+                head=dict(head),
+                ordinal=ordinal,
+                parameters=parameters,
+            )
+            ordinal += 1
 
 
 def _keys(

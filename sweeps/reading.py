@@ -98,7 +98,9 @@ def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
                 "sweep": name,
                 "loss": result["loss"],
                 "hyperparameters": result["hyperparameters"],
-                "chosen": [key for key in result["hyperparameters"] if key in losses[result["loss"]]],
+                "chosen": [
+                    key for key in result["hyperparameters"] if key in losses[result["loss"]]
+                ],
                 "n_seeds": result["n_seeds"],
                 "metric": metric,
                 "threshold": result["objective"]["threshold"],

@@ -217,9 +217,7 @@ class _Run:
         if counts.open:
             starting = starting or _Starting(self.options)
             self._train(sweep_id, features, starting, summary)
-        self._timed(
-            "optuna", lambda: mirror(self.store, self.plan.sweep, self.plan.distributions)
-        )
+        self._timed("optuna", lambda: mirror(self.store, self.plan.sweep, self.plan.distributions))
         self.seconds["total"] = time.perf_counter() - self.started
         return summary
 
@@ -273,7 +271,9 @@ class _Run:
 
     def _workers(self, cpus: float, gpus: float, gpus_per_pack: float) -> int:
         limits: Mapping[str, float] = {
-            "CPU": cpus / self.options.cpus_per_pack if self.options.cpus_per_pack else float("inf"),
+            "CPU": cpus / self.options.cpus_per_pack
+            if self.options.cpus_per_pack
+            else float("inf"),
             "GPU": gpus / gpus_per_pack if gpus_per_pack else float("inf"),
         }
         most = int(min(limits.values()))

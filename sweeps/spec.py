@@ -93,8 +93,9 @@ class SweepSpec(Section):
 
     @property
     def n_cells(self) -> int:
-        """The number of cells: over the losses, the product of their axes and training's."""
+        """The number of cells: over the losses, the product of their axes, training's and heads."""
         shared = grid_size({name: axis.values for name, axis in self.training.axes().items()})
+        shared *= len(self.head.variants())
         return shared * sum(
             math.prod(len(axis) for axis in block.values()) for block in self.losses.values()
         )
@@ -121,7 +122,7 @@ class SweepSpec(Section):
             "description": self.description,
             "data": self.data,
             "encoder": self.encoder,
-            "head": {"kind": self.head.kind},
+            "head": self.head.to_plain(),
             "training": self.training.to_plain(),
             "seeds": list(self.seeds),
             "objective": {

@@ -23,8 +23,12 @@ METRIC_NAMES = (
     "subset_accuracy",
 )
 OBJECTIVE_SPLITS = ("validation",)
-OPTIMIZERS = ("adam", "adamw")
-HEAD_KINDS = ("linear",)
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "onecycle")
+EPOCH_CHOICES = ("last", "best")
+PRECISIONS = ("float32", "bf16", "tf32")
+HEAD_KINDS = ("linear", "mlp")
+LEARNABLE = ("beta", "eta")
 MAX_SEED = 2**31 - 1
 MAX_NAME_LENGTH = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -96,26 +100,27 @@ def check_encoder(options: Any) -> dict[str, Any]:
     return _check_options(options, "name", "encoder: {name: minilm}") if options != {} else {}
 
 
-def _check_choice(value: Any, known: tuple[str, ...]) -> str:
+def check_choice(value: Any, known: tuple[str, ...]) -> str:
+    """Check that a value is one of the known words."""
     if value not in known:
         hint = suggestion(value, known) if isinstance(value, str) else f"Known: {', '.join(known)}."
         raise ValueError(f"must be a known name, but got {short(value)}. {hint}")
     return str(value)
 
 
-def check_optimizer(name: Any) -> str:
-    """Check the optimiser's name."""
-    return _check_choice(name, OPTIMIZERS)
-
-
-def check_head_kind(kind: Any) -> str:
-    """Check the head's kind."""
-    return _check_choice(kind, HEAD_KINDS)
+def check_learn(names: Any) -> tuple[str, ...]:
+    """Check the hyperparameters that are learned with the head."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ValueError(f"must be a list, but got {short(names)}. Write learn: [beta, eta].")
+    learned = tuple(check_choice(name, LEARNABLE) for name in names)
+    if len(set(learned)) < len(learned):
+        raise ValueError(f"must hold no name twice, but got {list(learned)}. Drop one.")
+    return learned
 
 
 def check_metric(name: Any) -> str:
     """Check the objective's metric."""
-    return _check_choice(name, METRIC_NAMES)
+    return check_choice(name, METRIC_NAMES)
 
 
 def check_split(name: Any) -> str:
@@ -124,7 +129,7 @@ def check_split(name: Any) -> str:
         raise ValueError(
             "must be validation, but got 'test'. Choose on validation; test is reported."
         )
-    return _check_choice(name, OBJECTIVE_SPLITS)
+    return check_choice(name, OBJECTIVE_SPLITS)
 
 
 def check_threshold(value: Any) -> float:

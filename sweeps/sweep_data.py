@@ -17,7 +17,7 @@ from sigmoidf1.metrics import METRICS
 from sigmoidf1.thresholds import default_thresholds
 from sigmoidf1.training.products import product_backend
 from sigmoidf1.training.settings import Objective
-from sigmoidf1.training.tiles import tile_shape
+from sigmoidf1.training.tiles import tile_slots
 from sigmoidf1.version import __version__
 from storage.records import SweepRecord
 from sweeps.pack_training import PackData
@@ -92,7 +92,7 @@ def pack_data(features: Features, plan: Plan, device: str) -> PackData:
 def pack_limits(features: Features, *, device: str, workers: int, memory_bytes: int) -> PackLimits:
     """How large packs on these features may be."""
     num_classes = features.targets.shape[1]
-    tile_heads, _ = tile_shape(num_classes, torch.device(device))
+    tile_heads = tile_slots(num_classes, torch.device(device))
     return PackLimits(
         tile_heads=tile_heads,
         workers=workers,

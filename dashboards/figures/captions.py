@@ -39,10 +39,10 @@ def threshold_fact(threshold: float | None) -> str:
 
 
 def seeds_fact(n: np.ndarray) -> str:
-    """Write over how many seeds the means go: ``5 seeds``, or ``2 to 5 seeds``."""
+    """Write over how many seeds the means go: ``5 seeds``, ``2 to 5 seeds``, or ``0 seeds``."""
     seen = n[n > 0]
     if not seen.size:
-        return "no finished seed yet"
+        return count_text(0, "seed")
     low, high = int(seen.min()), int(seen.max())
     return count_text(high, "seed") if low == high else f"{low} to {high} seeds"
 

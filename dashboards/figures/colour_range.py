@@ -9,6 +9,7 @@ import numpy as np
 from dashboards.figures.heatmap import HeatmapData
 
 _FENCE = 3.0
+_OUTLIERS = 0.05
 _SMALLEST_SPAN = 0.002
 
 
@@ -28,8 +29,9 @@ class ColourRange(NamedTuple):
 def colour_range(data: HeatmapData) -> ColourRange:
     """Return the span of the colour scale.
 
-    The span is that of the cells that did not collapse, cut at three interquartile ranges beyond
-    the quartiles (Tukey's outer fences): a few ruined cells must not bleach the map.
+    The span is that of the cells that did not collapse. An end is cut at three interquartile
+    ranges beyond the quartiles (Tukey's outer fence) where at most one cell in twenty lies beyond
+    it: a few ruined cells must not bleach the map, and many cells are no outliers.
     """
     means = data.mean[np.isfinite(data.mean)]
     if not means.size:
@@ -38,8 +40,11 @@ def colour_range(data: HeatmapData) -> ColourRange:
     values = useful if useful.size else means
     first, third = np.quantile(values, [0.25, 0.75])
     reach = _FENCE * (third - first)
-    low = float(max(values.min(), first - reach))
-    high = float(min(values.max(), third + reach))
+    low, high = float(values.min()), float(values.max())
+    if np.mean(values < first - reach) <= _OUTLIERS:
+        low = float(max(low, first - reach))
+    if np.mean(values > third + reach) <= _OUTLIERS:
+        high = float(min(high, third + reach))
     if high - low < _SMALLEST_SPAN:
         middle = (low + high) / 2
         low, high = middle - _SMALLEST_SPAN / 2, middle + _SMALLEST_SPAN / 2

@@ -164,9 +164,11 @@ def _bar_ticks(scale: ColourRange) -> dict[str, Any]:
 
 
 def _level_places(data: HeatmapData, scale: ColourRange) -> dict[float, list[str]]:
-    """Return the labels of the constant predictions by their place on the bar, ends included."""
+    """Return the labels of the constant predictions by their place on the bar, if there is one."""
     names = {"predict_all": "predict-all", "predict_none": "predict-none"}
     places: dict[float, list[str]] = {}
+    if not np.isfinite(data.mean).any():
+        return places
     for name, value in sorted(data.levels.items(), key=lambda item: item[1]):
         if math.isfinite(value):
             place = min(1.0, max(0.0, scale.fraction(value)))

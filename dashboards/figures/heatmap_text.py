@@ -32,8 +32,11 @@ def heatmap_text(data: HeatmapData) -> FigureText:
     axes = [axis_name(axis.parameter) for axis in (data.x, data.y) if axis.parameter]
     over = f" over {' and '.join(axes)}" if axes else ""
     averaged = averaged_settings(data)
-    aggregation = f"mean over {seeds_fact(data.n)}" if not averaged else "mean over seeds"
-    if averaged:
+    aggregation = f"mean over {seeds_fact(data.n)}"
+    if not data.n.any():
+        aggregation = "no finished seed yet"
+    elif averaged:
+        aggregation = "mean over seeds"
         aggregation += f", then over {', '.join(axis_name(item) for item in averaged)}"
     facts = [data.sweep, f"{data.split} split", threshold_fact(data.threshold), aggregation]
     facts += [
@@ -62,7 +65,8 @@ def _caption(data: HeatmapData) -> str:
             f"{count_text(scale.below + scale.above, 'cell')} beyond it "
             "take the colour of its end."
         )
-    parts.append("The brighter the better.")
+    if data.n.any():
+        parts.append("The brighter the better.")
     paper = paper_name(data.metric)
     if paper:
         parts.append(f"The paper's tables call this metric {paper}.")

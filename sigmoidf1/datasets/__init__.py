@@ -25,7 +25,16 @@ __all__ = [
     "register_dataset",
 ]
 
-_NOT_DATASETS = {"assembly", "base", "fingerprints"}
+_NOT_DATASETS = {
+    "assembly",
+    "base",
+    "common_options",
+    "contents",
+    "fingerprints",
+    "reading",
+    "splitting",
+    "statistics",
+}
 _sources: dict[str, DatasetSource] = {}
 
 
@@ -66,7 +75,8 @@ def dataset_summary(name: str) -> dict[str, Any]:
 
     Returns:
         `name`, `modality`, `description`, `options` (name, rule, required, default and
-        description of each), `available`, and `how`: None, or how to get the data.
+        description of each), `get`: what to download and how to lay it out, or None where
+        nothing is needed, `available`, and `how`: None, or what to install first.
     """
     source = get_source(name)
     how = source.missing()
@@ -75,6 +85,7 @@ def dataset_summary(name: str) -> dict[str, Any]:
         "modality": source.modality,
         "description": source.summary,
         "options": [option.describe() for option in source.all_options()],
+        "get": source.get,
         "available": how is None,
         "how": how,
     }

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from sigmoidf1.datasets.common_options import common_options
+from sigmoidf1.datasets.reading.problems import Problems
 from sigmoidf1.errors import InputError
 from sigmoidf1.options import Option
 
 Modality = Literal["text", "image", "features"]
+SourceModality = Literal["text", "image", "features", "text or image"]
 
 
 class DroppedClassWarning(UserWarning):
     """Classes were dropped because no training example has them."""
+
+
+class StoredTexts(Sequence[str]):
+    """Texts that stay in their file until they are asked for, so that memory stays bounded."""
+
+    @abstractmethod
+    def take(self, rows: np.ndarray) -> StoredTexts:
+        """Return the texts of these rows, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,20 +36,26 @@ class Examples:
 
     Args:
         ids: N distinct ids.
+        modality: what `inputs` are, for a source that reads both texts and images; else None.
         inputs: N texts or image paths; None when the data are ready features.
         embeddings: float32 (N, D) ready features; None otherwise.
         targets: uint8 (N, C) of 0 and 1.
         labels: C class names.
+        groups: N group names, whose examples stay together in a split; None for no groups.
+        problems: what was wrong and left out while reading.
         split: official split, array (N,) of `train`, `test` and perhaps `validation`; None
             when there is none.
         notes: JSON-safe facts worth keeping with the results.
     """
 
     ids: list[str]
-    inputs: list[str] | None = None
+    modality: Modality | None = None
+    inputs: Sequence[str] | None = None
     embeddings: np.ndarray | None = None
     targets: np.ndarray
     labels: list[str]
+    groups: list[str] | None = None
+    problems: Problems | None = None
     split: np.ndarray | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -53,54 +71,32 @@ class DatasetSource:
         options: its own options, beside those that every dataset has.
         read: from the checked options to the examples.
         missing: None when the data are at hand, else one line on how to get them.
+        get: what to download, from where, and how `data.root` must look; None where nothing is.
         min_examples: default of the rarity threshold b.
-        drop_unlabelled: whether examples left without any class are dropped.
+        drop_unlabelled: whether examples left without any class are dropped by default.
+        stratified: whether splits that are not official are stratified by default.
     """
 
     name: str
-    modality: Modality
+    modality: SourceModality
     summary: str
     read: Callable[[Mapping[str, Any]], Examples]
     options: tuple[Option, ...] = ()
     missing: Callable[[], str | None] = lambda: None
+    get: str | None = None
     min_examples: int = 1
     drop_unlabelled: bool = False
+    stratified: bool = True
 
     def all_options(self) -> tuple[Option, ...]:
         """Return its own options, then those that every dataset has."""
-        return (
-            *self.options,
-            Option(
-                name="limit",
-                kind="int",
-                description="keep this many examples, chosen by hash of id and split_seed, "
-                "before rare classes are dropped",
-                nullable=True,
-                minimum=2,
-            ),
-            Option(
-                name="min_examples",
-                kind="int",
-                description="drop classes with fewer examples than this (the paper's b)",
-                default=self.min_examples,
-                minimum=1,
-            ),
-            Option(
-                name="split_seed",
-                kind="int",
-                description="seed of the seeded 60/20/20 split, and of limit",
-                default=0,
-                minimum=0,
-            ),
-            Option(
-                name="permute_labels",
-                kind="int",
-                description="seed by which the rows of targets are permuted over all examples: "
-                "a null control, in which nothing can be learnt",
-                nullable=True,
-                minimum=0,
-            ),
+        common = common_options(
+            modality=self.modality,
+            min_examples=self.min_examples,
+            drop_unlabelled=self.drop_unlabelled,
+            stratified=self.stratified,
         )
+        return (*self.options, *common)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,20 +107,20 @@ class Dataset:
         name: the dataset's name.
         modality: `text`, `image` or `features`.
         ids: N distinct ids.
-        inputs: N texts or image paths; None for ready features.
+        inputs: N texts or image paths; None for ready features. Perhaps `StoredTexts`.
         embeddings: float32 (N, D) ready features; None otherwise.
         targets: uint8 (N, C) of 0 and 1.
         labels: C class names; each has a positive training example.
         split: array (N,) of `train`, `validation` and `test`, none of them empty.
         inputs_fingerprint: SHA-256 (hex) of the inputs or embeddings alone, in their order.
         fingerprint: SHA-256 (hex) of ids, inputs or embeddings, targets, labels and split.
-        info: JSON-safe facts: options, counts and what was dropped.
+        info: JSON-safe facts: options, counts, what was dropped, copies and skipped problems.
     """
 
     name: str
     modality: Modality
     ids: list[str]
-    inputs: list[str] | None
+    inputs: Sequence[str] | None
     embeddings: np.ndarray | None
     targets: np.ndarray
     labels: list[str]

@@ -194,4 +194,5 @@ SOURCE = DatasetSource(
     "X_train, Y_train, X_test, Y_test",
     read=read,
     options=(Option(name="path", kind="path", description="the .npz file", required=True),),
+    stratified=False,
 )

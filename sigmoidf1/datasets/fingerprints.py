@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sigmoidf1.datasets.base import Examples, Modality
-from sigmoidf1.errors import InputError
+from sigmoidf1.datasets.contents import Contents
 
 
-def fingerprint_inputs(modality: Modality, examples: Examples) -> str:
+def fingerprint_inputs(modality: Modality, examples: Examples, contents: Contents) -> str:
     """Return the SHA-256 (hex) of what is embedded: texts, image files' bytes, or features.
 
-    Order matters: row r of the cached embeddings belongs to input r.
-
-    Raises:
-        InputError: if an image cannot be read.
+    Order matters: row r of the cached embeddings belongs to input r. Images whose files were
+    not read count by path, size and time of change.
     """
     digest = hashlib.sha256(modality.encode())
     if examples.embeddings is not None:
         _add_array(digest, examples.embeddings)
     elif modality == "image":
-        for path in examples.inputs or ():
-            digest.update(_hash_image(path))
+        if contents.digests is None:
+            digest.update(b"unread")
+            for path in examples.inputs or ():
+                digest.update(_describe_file(path))
+        else:
+            digest.update(np.ascontiguousarray(contents.digests).data)
     else:
         _add_texts(digest, examples.inputs or ())
     return digest.hexdigest()
@@ -41,11 +43,11 @@ def fingerprint_dataset(inputs_fingerprint: str, examples: Examples, split: np.n
     return digest.hexdigest()
 
 
-def _add_texts(digest: hashlib._Hash, texts: Iterable[str]) -> None:
+def _add_texts(digest: hashlib._Hash, texts: Sequence[str]) -> None:
     # Lengths go in as well, so that ["ab", "c"] and ["a", "bc"] differ.
-    parts = [text.encode("utf-8", "surrogatepass") for text in texts]
-    digest.update(len(parts).to_bytes(8, "little"))
-    for part in parts:
+    digest.update(len(texts).to_bytes(8, "little"))
+    for text in texts:
+        part = text.encode("utf-8", "surrogatepass")
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
 
@@ -55,12 +57,9 @@ def _add_array(digest: hashlib._Hash, array: np.ndarray) -> None:
     digest.update(np.ascontiguousarray(array).data)
 
 
-def _hash_image(path: str) -> bytes:
+def _describe_file(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise InputError(
-            f"every image must be readable, but {path} is not ({error.strerror}). "
-            "Restore the file or remove its example."
-        ) from error
+        status = Path(path).stat()
+    except OSError:
+        return f"{path}\0missing".encode("utf-8", "surrogatepass")
+    return f"{path}\0{status.st_size}\0{status.st_mtime_ns}".encode("utf-8", "surrogatepass")

@@ -110,4 +110,5 @@ SOURCE = DatasetSource(
     missing=missing,
     min_examples=100,
     drop_unlabelled=True,
+    stratified=False,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -54,6 +54,10 @@ class PackedHead(ABC):
         lr: Mapping[str, Tensor],
     ) -> list[Tensor]:
         """Gradients of the blocks, given that of the logits (B, width)."""
+
+    def continue_from(self, other: PackedHead) -> None:
+        """Take over what a step leaves behind besides parameters: the random number stream."""
+        return None
 
 
 class LinearHeads(PackedHead):
@@ -179,6 +183,11 @@ class MLPHeads(PackedHead):
             gradient.sum(0),
         ]
 
+    def continue_from(self, other: PackedHead) -> None:
+        """The next mask is the next of the seed's stream, whatever tile the head is in."""
+        if isinstance(other, MLPHeads):
+            self._masks.set_state(other._masks.get_state())
+
     def _hidden_units(
         self, inputs: Tensor, scaled: Mapping[str, Tensor], lr: Mapping[str, Tensor]
     ) -> Tensor:
@@ -226,9 +235,7 @@ def make_heads(
     )
 
 
-def _linear_start(
-    fan_in: int, fan_out: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _linear_start(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     bound = 1.0 / math.sqrt(fan_in)
     weight = torch.empty(fan_out, fan_in).uniform_(-bound, bound, generator=generator)
     bias = torch.empty(fan_out).uniform_(-bound, bound, generator=generator)

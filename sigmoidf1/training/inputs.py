@@ -3,39 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sigmoidf1.errors import InputError
-from sigmoidf1.losses import get_loss
+from sigmoidf1.losses import Loss, get_loss
 from sigmoidf1.metrics import METRICS
-from sigmoidf1.training.engine import LabelledSet
-from sigmoidf1.training.settings import HeadConfig, Objective
+from sigmoidf1.options import unknown_name
+from sigmoidf1.training.batches import LabelledSet
+from sigmoidf1.training.products import Products
+from sigmoidf1.training.settings import HeadConfig, Objective, TrainingSettings
 from sigmoidf1.training.tiles import ResolvedHead
 
+_RESIDENT_SHARE = 0.5  # of a GPU's free memory, for features; the rest is the heads'
 
-def resolve_heads(configs: Sequence[HeadConfig]) -> list[ResolvedHead]:
+
+def resolve_heads(
+    configs: Sequence[HeadConfig], num_classes: int, learn: Sequence[str]
+) -> list[ResolvedHead]:
     """Fill in every head's hyperparameters.
 
     Raises:
-        InputError: no configuration, an unknown loss or hyperparameter, or a value outside its
-            rule.
+        InputError: no configuration, an unknown loss or hyperparameter, a value outside its rule,
+            or a hyperparameter to learn that a loss does not have.
     """
     if not configs:
         raise InputError("configs must hold at least one HeadConfig, but it is empty.")
     heads = []
     for config in configs:
         loss = get_loss(config.loss)
+        for name in learn:
+            if name not in loss.hyperparameters:
+                raise InputError(
+                    f"learn = {', '.join(learn)} needs losses that have it, but {loss.name} has "
+                    f"no {name}. Train {loss.name} in a sweep of its own."
+                )
         heads.append(
             ResolvedHead(
                 loss=loss,
-                values=loss.resolve(config.hyperparameters),
+                values=_resolve_values(loss, config.hyperparameters, num_classes),
                 lr=float(config.lr),
                 weight_decay=float(config.weight_decay),
             )
         )
     return heads
+
+
+def _resolve_values(
+    loss: Loss, given: Mapping[str, Any], num_classes: int
+) -> dict[str, float | str | tuple[float, ...] | None]:
+    """The loss's own rules, and lists of one number a class."""
+    by_class = {k: v for k, v in given.items() if isinstance(v, list | tuple)}
+    values: dict[str, Any] = loss.resolve({k: v for k, v in given.items() if k not in by_class})
+    for name, numbers in by_class.items():
+        checked = [loss.resolve({name: number})[name] for number in numbers]
+        if loss.gradient is None or loss.hyperparameters[name].choices is not None:
+            raise InputError(f"{name} of {loss.name} must be one value, but got a list.")
+        if len(checked) != num_classes:
+            raise InputError(
+                f"{name} must have one number for each of {num_classes} classes, but got "
+                f"{len(checked)}."
+            )
+        values[name] = tuple(float("nan") if v is None else float(v) for v in checked)
+    return values
 
 
 def check_replicates(replicates: Sequence[tuple[int, int]], num_configs: int) -> None:
@@ -53,14 +85,10 @@ def check_replicates(replicates: Sequence[tuple[int, int]], num_configs: int) ->
         raise InputError("every (configuration, seed) may be given once, but one is repeated.")
 
 
-def labelled_sets(
-    features: Tensor,
-    targets: Tensor,
-    splits: Mapping[str, Tensor],
-    objective: Objective,
-    device: torch.device,
-) -> dict[str, LabelledSet]:
-    """The splits as head inputs ``relu(features)`` and float32 targets on the device.
+def check_data(
+    features: Tensor, targets: Tensor, splits: Mapping[str, Tensor], objective: Objective
+) -> None:
+    """Check the data of a pack.
 
     Raises:
         InputError: shapes that do not match, values that are not finite or not in {0, 1}, a
@@ -77,22 +105,52 @@ def labelled_sets(
     if not ((targets == 0) | (targets == 1)).all():
         raise InputError("targets must be 0 or 1, but hold other values.")
     if objective.metric not in METRICS:
-        raise InputError(
-            f"Unknown metric {objective.metric!r}. Known: {', '.join(sorted(METRICS))}."
-        )
+        raise InputError(unknown_name("metric", objective.metric, METRICS))
     if not 0.0 < objective.threshold < 1.0:
         raise InputError(f"a threshold must be in (0, 1), but got {objective.threshold!r}.")
     for needed in ("train", objective.split):
         if needed not in splits:
             raise InputError(f"splits must hold {needed!r}, but hold {', '.join(splits)}.")
-    data = {}
     for name, indices in splits.items():
         if len(indices) == 0:
             raise InputError(f"split {name!r} must hold at least one example, but is empty.")
         if int(indices.min()) < 0 or int(indices.max()) >= len(features):
             raise InputError(f"split {name!r} must index 0 .. {len(features) - 1}.")
+
+
+def labelled_sets(
+    features: Tensor,
+    targets: Tensor,
+    splits: Mapping[str, Tensor],
+    settings: TrainingSettings,
+    device: torch.device,
+    max_device_bytes: int | None,
+) -> dict[str, LabelledSet]:
+    """The splits as the heads' inputs and float32 targets, on the device where they fit.
+
+    A linear head's input is ReLU(embedding) (paper, Section 5.2); an MLP's is the embedding.
+    """
+    dtype = Products(settings.precision).dtype
+    limit = _default_limit(device) if max_device_bytes is None else max_device_bytes
+    size = features.numel() * dtype.itemsize + targets.numel() * 4
+    streamed = limit is not None and size > limit
+    home = torch.device("cpu") if streamed else device
+    data = {}
+    for name, indices in splits.items():
+        inputs = features[indices].float()
+        if settings.head == "linear":
+            inputs = torch.relu(inputs)
         data[name] = LabelledSet(
-            inputs=torch.relu(features[indices].float()).to(device),
-            targets=targets[indices].float().to(device),
+            inputs=inputs.to(dtype).to(home),
+            targets=targets[indices].float().to(home),
+            device=device,
+            streamed=streamed,
         )
     return data
+
+
+def _default_limit(device: torch.device) -> int | None:
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(_RESIDENT_SHARE * free)

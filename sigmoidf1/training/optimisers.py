@@ -45,9 +45,7 @@ class PackedOptimiser:
             [rate * decay for rate, decay in zip(lr, weight_decay, strict=True)] if decays else None
         )
         self._means = [torch.zeros_like(p) for p in parameters]
-        self._squares = (
-            [torch.zeros_like(p) for p in parameters] if self._kind != "sgd" else []
-        )
+        self._squares = [torch.zeros_like(p) for p in parameters] if self._kind != "sgd" else []
         self._steps = [torch.zeros((), device=p.device) for p in parameters]
 
     @property

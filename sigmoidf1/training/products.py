@@ -66,8 +66,15 @@ class Products:
         return matmul(self.cast(left), self.cast(right)).float()
 
     def per_head(self, left: Tensor, right: Tensor) -> Tensor:
-        """Batched ``left @ right`` in float32: (T, M, K) by (T, K, N)."""
-        return torch.bmm(self.cast(left), self.cast(right)).float()
+        """``left @ right`` of every head in float32: (T, M, K) by (T, K, N).
+
+        On a CPU one product a head: MKL's batched product may round by a head's place in memory.
+        """
+        left, right = self.cast(left), self.cast(right)
+        if left.device.type == "cpu":
+            pairs = zip(left, right, strict=True)
+            return torch.stack([matmul(a.contiguous(), b.contiguous()) for a, b in pairs]).float()
+        return torch.bmm(left, right).float()
 
     def block(self, device: torch.device) -> AbstractContextManager[object]:
         """Around all products of a pack: sets TF32 on a GPU, and puts it back."""

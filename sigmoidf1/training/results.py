@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from sigmoidf1.errors import InputError
 
 COMPLETE, DIVERGED = "complete", "diverged"
 
@@ -27,11 +29,15 @@ class HeadResults:
         thresholds: (T,) float64.
         predicted_positive_rate: split to (*shape,): share of (example, class) pairs that are
             predicted at the objective's threshold; 0 and 1 are collapsed heads.
-        train_loss: (*shape, epochs) mean training loss of each epoch.
-        objective_curve: (*shape, E) the objective at ``curve_epochs``.
+        train_loss: (*shape, epochs) mean training loss of each epoch; NaN after a head stopped.
+        objective_curve: (*shape, E) the objective at ``curve_epochs``; NaN after a head stopped.
         curve_epochs: (E,) epochs, counted from 1.
-        weight: (*shape, D, C), or None when not kept.
-        bias: (*shape, C), or None when not kept.
+        epochs_run: (*shape,) epochs that the head trained.
+        best_epoch: (*shape,) the epoch whose parameters were evaluated and kept.
+        parameters: name to (*shape, ...), or None when not kept: ``weight`` (D, C) and ``bias``
+            (C,) of a linear head; ``hidden.weight`` (D, H), ``hidden.bias`` (H,), ``weight``
+            (H, C) and ``bias`` (C,) of an MLP; the learned ``beta`` and ``eta`` (C,).
+        head: ``linear`` or ``mlp``.
         duration_s: wall time of training and evaluation.
     """
 
@@ -45,9 +51,11 @@ class HeadResults:
     predicted_positive_rate: Mapping[str, np.ndarray]
     train_loss: np.ndarray
     objective_curve: np.ndarray
-    curve_epochs: Sequence[int]
-    weight: Tensor | None
-    bias: Tensor | None
+    curve_epochs: np.ndarray
+    epochs_run: np.ndarray
+    best_epoch: np.ndarray
+    parameters: Mapping[str, Tensor] | None
+    head: str
     duration_s: float
 
     def reshape(self, *shape: int) -> HeadResults:
@@ -56,9 +64,6 @@ class HeadResults:
 
         def view(array: np.ndarray) -> np.ndarray:
             return array.reshape(*shape, *array.shape[n:])
-
-        def view_tensor(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.reshape(*shape, *tensor.shape[n:])
 
         return replace(
             self,
@@ -73,22 +78,46 @@ class HeadResults:
             },
             train_loss=view(self.train_loss),
             objective_curve=view(self.objective_curve),
-            weight=view_tensor(self.weight),
-            bias=view_tensor(self.bias),
+            epochs_run=view(self.epochs_run),
+            best_epoch=view(self.best_epoch),
+            parameters=None
+            if self.parameters is None
+            else {
+                name: values.reshape(*shape, *values.shape[n:])
+                for name, values in self.parameters.items()
+            },
         )
 
+    def predict(self, embeddings: Tensor) -> Tensor:
+        """Probabilities (*shape, N, C) of all heads for embeddings (N, D).
 
-def predict_probabilities(embeddings: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Probabilities of linear heads: ``sigmoid(relu(embeddings) @ weight + bias)``.
+        Raises:
+            InputError: the parameters were not kept.
+        """
+        if self.parameters is None:
+            raise InputError("Predicting needs the parameters. Train with keep_weights=True.")
+        return predict_probabilities(embeddings, self.parameters)
+
+
+def predict_probabilities(embeddings: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+    """Probabilities of trained heads.
+
+    A linear head is ``sigmoid(relu(embeddings) @ weight + bias)``; one with ``hidden.weight`` is
+    ``sigmoid(relu(embeddings @ hidden.weight + hidden.bias) @ weight + bias)``. A label is
+    predicted when its probability is >= the threshold.
 
     Args:
         embeddings: (N, D).
-        weight: (..., D, C).
-        bias: (..., C).
+        parameters: name to (..., ...), see :class:`HeadResults`.
 
     Returns:
-        (..., N, C) in [0, 1]. A label is predicted when its probability is >= the threshold.
+        (..., N, C) in [0, 1].
 
     Source: paper, Section 5.2 for the head; Eq. 3 for the threshold.
     """
-    return torch.sigmoid(torch.relu(embeddings) @ weight + bias[..., None, :])
+    if "hidden.weight" in parameters:
+        hidden = embeddings @ parameters["hidden.weight"]
+        units = torch.relu(hidden + parameters["hidden.bias"][..., None, :])
+    else:
+        units = torch.relu(embeddings)
+    return torch.sigmoid(units @ parameters["weight"] + parameters["bias"][..., None, :])

@@ -39,9 +39,7 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         _check_number("lr", self.lr, "a finite number above 0", lambda v: v > 0)
-        _check_number(
-            "weight_decay", self.weight_decay, "a finite number >= 0", lambda v: v >= 0
-        )
+        _check_number("weight_decay", self.weight_decay, "a finite number >= 0", lambda v: v >= 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +68,10 @@ class TrainingSettings:
         learn: hyperparameters that are learned with the head, one value a class, starting from
             the configuration's: any of ``beta`` (keeps its sign) and ``eta``, for losses of the
             sigmoidF1 family.
-        epoch: ``last``, or ``best``: each head keeps the weights of the evaluated epoch whose
+        keep_epoch: ``last``, or ``best``: each head keeps the weights of the evaluated epoch whose
             objective was best.
         patience: a head stops after this many evaluations without a better objective, and its
-            pack goes on without it; None never stops. Needs ``epoch="best"``.
+            pack goes on without it; None never stops. Needs ``keep_epoch="best"``.
         eval_every: epochs between two values of the objective in the learning curve; the last
             epoch is always evaluated. None chooses it so that it costs below a fifth of training.
         precision: of the matrix products: ``float32``, ``bf16`` (weights and moments stay
@@ -95,7 +93,7 @@ class TrainingSettings:
     hidden: int = 1024
     dropout: float = 0.0
     learn: tuple[str, ...] = ()
-    epoch: str = "last"
+    keep_epoch: str = "last"
     patience: int | None = None
     eval_every: int | None = None
     precision: str = "float32"
@@ -110,7 +108,7 @@ class TrainingSettings:
             "optimizer": OPTIMIZERS,
             "schedule": SCHEDULES,
             "head": HEAD_KINDS,
-            "epoch": EPOCH_CHOICES,
+            "keep_epoch": EPOCH_CHOICES,
             "precision": PRECISIONS,
         }
         for name, known in choices.items():
@@ -120,15 +118,13 @@ class TrainingSettings:
         for name in ("momentum", "ema_decay", "dropout"):
             _check_number(name, getattr(self, name), "in [0, 1)", lambda v: 0 <= v < 1)
         _check_number("pct_start", self.pct_start, "in (0, 1)", lambda v: 0 < v < 1)
-        _check_number(
-            "warmup_epochs", self.warmup_epochs, "a finite number >= 0", lambda v: v >= 0
-        )
+        _check_number("warmup_epochs", self.warmup_epochs, "a finite number >= 0", lambda v: v >= 0)
         for name in self.learn:
             if name not in ("beta", "eta"):
                 raise InputError(f"learn may hold beta and eta, but got {name!r}.")
-        if self.patience is not None and self.epoch != "best":
+        if self.patience is not None and self.keep_epoch != "best":
             raise InputError(
-                "patience needs epoch = 'best', but got epoch = 'last': a head that stops keeps "
+                "patience needs keep_epoch = 'best', but got 'last': a head that stops keeps "
                 "its best epoch."
             )
 

@@ -1,51 +1,53 @@
-"""Threads that each train tiles on one core."""
+"""Threads that each train tiles, on one core or one GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import queue
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-
-from sigmoidf1.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def _prepare_thread() -> None:
-    # One thread an operation: no sum is ever split by the number of cores, so bits do not depend
-    # on it. Denormals come with a saturated sigmoid and slow every operation that meets them.
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+def run_on_workers(
+    function: Callable[[Item, torch.device], Result],
+    items: Sequence[Item],
+    devices: Sequence[torch.device],
+) -> list[Result]:
+    """``[function(item, device) for item in items]``, on one thread for each entry of ``devices``.
 
+    The first exception ends what has not started and is raised.
 
-@contextmanager
-def tile_workers(
-    threads: int | None, device: torch.device
-) -> Iterator[Callable[[Callable[[Item], Result], Sequence[Item]], list[Result]]]:
-    """Give a ``map(function, items)`` that runs on ``threads`` single-core threads.
-
-    The first exception ends the remaining items and is raised.
+    Args:
+        function: runs with one PyTorch thread an operation.
+        items: the work.
+        devices: a device for each worker; ``cpu`` may be repeated.
     """
     before = torch.get_num_threads()
-    count = (before if threads is None else threads) if device.type == "cpu" else 1
-    if count < 1:
-        raise InputError(f"threads must be >= 1, but got {threads}.")
-    pool = ThreadPoolExecutor(max_workers=count, initializer=_prepare_thread)
+    free: queue.SimpleQueue[torch.device] = queue.SimpleQueue()
+    for device in devices:
+        free.put(device)
+    mine = threading.local()
 
-    def run_all(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        futures = [pool.submit(function, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    def prepare() -> None:
+        # One thread an operation: no sum is ever split by the number of cores, so bits do not
+        # depend on it. Denormals come with a saturated sigmoid and slow all that meets them.
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        mine.device = free.get()
 
+    def run(item: Item) -> Result:
+        return function(item, mine.device)
+
+    pool = ThreadPoolExecutor(max_workers=len(devices), initializer=prepare)
     try:
-        yield run_all
+        futures = [pool.submit(run, item) for item in items]
+        return [future.result() for future in futures]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(before)

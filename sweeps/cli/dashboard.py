@@ -19,4 +19,9 @@ def dashboard(
     """Browse the sweeps of a store in a browser; reads only, follows a running sweep."""
     from dashboards.serve import serve
 
-    serve(store, host=host, port=port)
+    serve(
+        store,
+        host=host,
+        port=port,
+        on_ready=lambda url: typer.echo(f"Dashboard at {url}. Ctrl-C stops it."),
+    )

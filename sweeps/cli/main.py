@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -48,11 +50,11 @@ def _print_version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     if debug:
         os.environ["SIGMOIDF1_DEBUG"] = "1"
@@ -60,6 +62,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; exit status 0, 1 (failure), 2 (usage) or 130 (interrupted)."""
+    warnings.showwarning = _show_warning
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         _check_packages()
         status = app(standalone_mode=False)
@@ -78,6 +82,11 @@ def main() -> None:
     except Exception as error:
         status = _failed(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as one line of its own words, without the line of code that raised it."""
+    typer.echo(f"Warning: {' '.join(str(message).split())}", err=True)
 
 
 def _failed(error: Exception) -> int:

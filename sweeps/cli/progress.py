@@ -69,8 +69,7 @@ class _Display:
         self._open = counts.open
         self._started = time.monotonic()
         self._console.print(
-            f"{counts.total} replicates planned, {counts.done} done before, "
-            f"{counts.open} to train."
+            f"{counts.total} replicates planned, {counts.done} done before, {counts.open} to train."
         )
 
     def training(self, status: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-
 _FILE_WIDTH = 160  # columns, where the output is no terminal and nothing wraps it
 
 

@@ -115,5 +115,5 @@ def as_actor(store_url: str, sweep_id: int, owner: str) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(num_cpus=0, max_concurrency=1, scheduling_strategy=here)(Recorder)
+    actor = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here)
     return actor.remote(store_url, sweep_id, owner)

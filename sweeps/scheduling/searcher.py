@@ -28,7 +28,7 @@ class PackSearcher(Searcher):
         # Tune pickles the searcher into a snapshot that is never read; an event has no pickle.
         return {name: value for name, value in self.__dict__.items() if name != "_stop"}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """The next pack, or FINISHED."""
         if self._stop.is_set() or self._next >= self._num_packs:
             return Searcher.FINISHED

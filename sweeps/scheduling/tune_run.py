@@ -75,9 +75,9 @@ def run_packs(
     try:
         with _watched(recorder, on_status):
             results = tuner.fit()
-        for result in results:
-            if result.error is not None:
-                _give_up(recorder, packs, result)
+        for place in range(len(results)):
+            if results[place].error is not None:
+                _give_up(recorder, packs, results[place])
     finally:
         status: RunStatus = ray.get(recorder.status.remote())
         ray.get(recorder.close.remote())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +128,34 @@ def test_a_port_in_use_is_one_clear_line(store_url: str) -> None:
 
 
 def test_serving_refuses_a_bad_port_address_or_store(store_url: str, tmp_path: Path) -> None:
-    with pytest.raises(ServeError, match="1 to 65535"):
+    with pytest.raises(ServeError, match="0 to 65535"):
         serve(store_url, port=70000)
     with pytest.raises(ServeError, match="cannot listen on"):
         serve(store_url, host="no.such.host.invalid")
     with pytest.raises(StoreError):
         serve(f"sqlite:///{tmp_path}/no.db")
+
+
+def test_serving_answers_until_it_is_interrupted(store_url: str) -> None:
+    code = (
+        "import sys; from dashboards.serve import serve; "
+        "serve(sys.argv[1], port=0, on_ready=lambda url: print(url, flush=True))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, store_url], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(url + "/map", timeout=20) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_nothing_heavy_is_imported() -> None:

@@ -153,6 +153,9 @@ def test_the_scale_ignores_collapsed_cells_and_outliers(source: Source) -> None:
     ruined = data.mean.copy()
     ruined[place(data, 8.0, 1.0)] = -1e9
     assert colour_range(data._replace(mean=ruined)).low > -10
+    many = data.mean.copy()
+    many[2] = -1.0
+    assert colour_range(data._replace(mean=many)).low == -1.0
     flat = colour_range(data._replace(mean=np.where(data.n > 0, 0.5, np.nan)))
     assert flat.low < 0.5 < flat.high
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from sigmoidf1.errors import InputError
-from sigmoidf1.losses.base import Hyperparameter, Loss
 from sigmoidf1.losses import register_loss
+from sigmoidf1.losses.base import Hyperparameter, Loss
 from sigmoidf1.metrics import f1
 from sigmoidf1.training.packed import train_heads, train_replicates
-from sigmoidf1.training.results import predict_probabilities
 from sigmoidf1.training.settings import HeadConfig, Objective, TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=32)
@@ -37,18 +37,16 @@ def test_shapes_and_agreement_with_the_returned_weights(data):
     configs = [HeadConfig(loss="sigmoid_f1", hyperparameters={"beta": b}) for b in (1, 2, 5)]
     results = train(data, configs, thresholds=[0.25, 0.5])
     assert results.shape == results.objective.shape == (3, 2)
-    assert results.weight is not None
-    assert results.weight.shape == (3, 2, 16, 4)
+    assert results.parameters is not None
+    assert results.parameters["weight"].shape == (3, 2, 16, 4)
     assert results.train_loss.shape == (3, 2, 3)
     assert results.curves["test", "macro_recall"].shape == (3, 2, 2)
     assert {split for split, _ in results.scores} == {"validation", "test"}
     rows = splits["validation"]
-    probs = predict_probabilities(features[rows], results.weight, results.bias)
+    probs = results.predict(features[rows])
     again = f1(probs, targets[rows], 0.5, average="weighted").numpy()
     np.testing.assert_allclose(results.objective, again, atol=1e-12)
-    np.testing.assert_array_equal(
-        results.objective, results.scores["validation", "weighted_f1"]
-    )
+    np.testing.assert_array_equal(results.objective, results.scores["validation", "weighted_f1"])
     np.testing.assert_array_equal(
         results.curves["test", "micro_f1"][..., 1], results.scores["test", "micro_f1"]
     )

@@ -13,6 +13,7 @@ import click
 import pytest
 import typer
 import yaml
+
 from sweeps.cli.main import app
 
 SIGMOIDF1 = Path(sys.executable).with_name("sigmoidf1")
@@ -187,6 +188,7 @@ def test_bad_input_is_one_line_and_a_status(tmp_path, make_spec, arguments, word
     assert "secret" not in done.stderr
     if done.returncode == 1:
         assert len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "store.db").exists() or not Store.open(
-        f"sqlite:///{tmp_path / 'store.db'}"
-    ).sweep_names()
+    assert (
+        not (tmp_path / "store.db").exists()
+        or not Store.open(f"sqlite:///{tmp_path / 'store.db'}").sweep_names()
+    )

@@ -14,6 +14,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+
 from storage.errors import StoreError
 from storage.frames import load_cells, load_replicates, load_scores
 from storage.optuna_mirror import study_name

@@ -48,7 +48,7 @@ def test_the_example_is_the_main_job():
     assert spec.sweep == "movie-genres"
     assert spec.data == {"dataset": "movie_genres", "limit": 4000}
     assert spec.encoder == {"name": "minilm"}
-    assert spec.head.kind == "linear"
+    assert spec.head.variants() == [{"kind": "linear"}]
     assert spec.training.epochs == Axis((60,), constant=True)
     assert spec.training.batch_size == Axis((256,), constant=True)
     assert spec.training.lr == Axis((0.001,), constant=True)

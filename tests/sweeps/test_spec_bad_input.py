@@ -38,7 +38,10 @@ def without(key: str) -> dict:
     return document
 
 
-TRAINING_KEYS = "Known: epochs, batch_size, lr, weight_decay, optimizer."
+TRAINING_KEYS = (
+    "Known: epochs, batch_size, lr, weight_decay, optimizer, momentum, schedule, pct_start, "
+    "warmup_epochs, ema_decay, keep_epoch, patience, eval_every, precision."
+)
 TOP_KEYS = "Known: sweep, description, data, encoder, head, training, seeds, objective, losses."
 BAD = [
     # the whole
@@ -73,7 +76,7 @@ BAD = [
         changed(training__learning_rate=1),
         f"unknown key training.learning_rate. Did you mean 'lr'? {TRAINING_KEYS}",
     ),
-    (changed(head__knd="linear"), "unknown key head.knd. Did you mean 'kind'? Known: kind."),
+    (changed(head__knd="linear"), "unknown key head.knd. Did you mean 'kind'? Known: kind, hidden, dropout, learn."),
     (
         changed(objective={"metrics": "map"}),
         "unknown key objective.metrics. Did you mean 'metric'? Known: metric, split, threshold.",
@@ -136,18 +139,18 @@ BAD = [
     (changed(head="linear"), "head must be a mapping, but got 'linear'. Write head: {key: value}."),
     (
         changed(head__kind="lineal"),
-        "head.kind must be a known name, but got 'lineal'. Did you mean 'linear'? Known: linear.",
+        "head.kind must be a known name, but got 'lineal'. Did you mean 'linear'? Known: linear, mlp.",
     ),
-    (changed(head__kind=3), "head.kind must be a known name, but got 3. Known: linear."),
+    (changed(head__kind=3), "head.kind must be a known name, but got 3. Known: linear, mlp."),
     (
         changed(training=[1]),
         "training must be a mapping, but got [1]. Write training: {key: value}.",
     ),
-    (changed(training__epochs=0), "training.epochs must be at least 1, but got 0. Raise it."),
-    (changed(training__epochs=-3), "training.epochs must be at least 1, but got -3. Raise it."),
+    (changed(training__epochs=0), "training.epochs must be at least 1, but got 0. Change it."),
+    (changed(training__epochs=-3), "training.epochs must be at least 1, but got -3. Change it."),
     (
         changed(training__epochs=[5, -1]),
-        "training.epochs must be at least 1, but got -1. Raise it.",
+        "training.epochs must be at least 1, but got -1. Change it.",
     ),
     (
         changed(training__epochs=float("nan")),
@@ -173,13 +176,13 @@ BAD = [
     ),
     (
         changed(training__batch_size=0),
-        "training.batch_size must be at least 1, but got 0. Raise it.",
+        "training.batch_size must be at least 1, but got 0. Change it.",
     ),
     (
         changed(training__batch_size=0.5),
         "training.batch_size must be a whole number, but got 0.5. Round it.",
     ),
-    (changed(training__lr=0), "training.lr must be above 0, but got 0. Raise it."),
+    (changed(training__lr=0), "training.lr must be above 0, but got 0. Change it."),
     (changed(training__lr=float("nan")), "training.lr must be finite, but got nan. Give a number."),
     (
         changed(training__lr=None),
@@ -192,16 +195,35 @@ BAD = [
     ),
     (
         changed(training__weight_decay=-0.1),
-        "training.weight_decay must be at least 0, but got -0.1. Raise it.",
+        "training.weight_decay must be at least 0, but got -0.1. Change it.",
     ),
     (
         changed(training__optimizer="adm"),
         "training.optimizer must be a known name, but got 'adm'. "
-        "Did you mean 'adam'? Known: adam, adamw.",
+        "Did you mean 'adam'? Known: adam, adamw, sgd.",
     ),
     (
-        changed(training__optimizer=["adam"]),
-        "training.optimizer must be a known name, but got ['adam']. Known: adam, adamw.",
+        changed(training__optimizer=["adam", "lion"]),
+        "training.optimizer must be a known name, but got 'lion'. Known: adam, adamw, sgd.",
+    ),
+    (
+        changed(training__patience=3),
+        "training with patience must have keep_epoch: best, but got nothing. "
+        "Write keep_epoch: best, or leave patience out.",
+    ),
+    (
+        changed(training__momentum=0.5),
+        "training with momentum must have optimizer: sgd, but got adam. "
+        "Write optimizer: sgd, or leave momentum out.",
+    ),
+    (
+        changed(head__hidden=16),
+        "head with hidden must have kind: mlp, but got linear. "
+        "Write kind: mlp, or leave hidden out.",
+    ),
+    (
+        changed(head__learn="beta"),
+        "head.learn must be a list, but got 'beta'. Write learn: [beta, eta].",
     ),
     # seeds
     *(

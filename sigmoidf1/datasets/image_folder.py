@@ -1,0 +1,106 @@
+"""Your own folder of images with a table of their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sigmoidf1.datasets.base import DatasetSource, Examples
+from sigmoidf1.datasets.common_options import IMAGES, ROOT
+from sigmoidf1.datasets.reading.files import find_folder
+from sigmoidf1.datasets.reading.images import ImageFolder
+from sigmoidf1.datasets.reading.labelled_tables import read_tables
+from sigmoidf1.datasets.reading.problems import Problems
+from sigmoidf1.datasets.reading.table_columns import COLUMN_OPTIONS
+from sigmoidf1.datasets.reading.tables import Table, read_csv, read_json_lines, read_parquet
+from sigmoidf1.options import Option
+
+_TABLES = tuple(
+    f"{name}.{ending}"
+    for name in ("labels", "metadata", "annotations", "train")
+    for ending in ("csv", "tsv", "jsonl", "json", "parquet")
+)
+
+HOW = (
+    "Set data.root to a folder of images with a table in it (labels.csv, metadata.jsonl, …) that "
+    "has a column of image names, relative to the folder and with or without their ending, and "
+    "labels; set data.table where the table has another name."
+)
+
+
+def read(options: Mapping[str, Any]) -> Examples:
+    """Read the table, and find every image it names and every image it does not.
+
+    Raises:
+        InputError: if folder or table are missing, or images and rows do not match (unless
+            skipped).
+    """
+    problems = Problems(options["on_error"])
+    names = (options["table"],) if options["table"] else _TABLES
+    folder = find_folder(options["root"], (".",), names, how=HOW)
+    path = next(folder / name for name in names if (folder / name).exists())
+    images = ImageFolder(
+        Path(options["images"] or folder), check_files=options["check_files"]
+    )
+    table = _read_table(path, problems)
+    known = {name.lower(): name for name in table.columns}
+    if options["image"] is None and options["text"] is None and "id" in known:
+        usual = any(name in known for name in ("image", "file_name", "filename", "image_path"))
+        options = options if usual else {**options, "image": known["id"]}
+    examples = read_tables(
+        [(None, _with_endings(table, images, options["image"]))], options, problems, images=images
+    )
+    named = set(examples.inputs or ())
+    for name in images.names():
+        if str(images.folder / name) not in named:
+            problems.report(
+                f"every image must have a row of labels, but {images.folder / name} has none that "
+                f"can be used in {path}",
+                "Add the row or remove the image",
+            )
+    return examples
+
+
+def _read_table(path: Path, problems: Problems) -> Table:
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    if path.suffix in (".jsonl", ".json"):
+        return read_json_lines(path, problems)
+    return read_csv(path, problems)
+
+
+def _with_endings(table: Table, images: ImageFolder, column: str | None) -> Table:
+    """Complete names without an ending, as tables of ids have them, from the files there are."""
+    if column is None:
+        return table
+    by_stem = {str(Path(name).with_suffix("")): name for name in images.names()}
+    files = set(by_stem.values())
+    rows = []
+    for number, cells in table.rows:
+        name = str(cells.get(column) or "").strip()
+        if name not in files and name in by_stem:
+            cells = {**cells, column: by_stem[name]}  # noqa: PLW2901
+        rows.append((number, cells))
+    return Table(table.path, table.columns, rows, table.unit)
+
+
+SOURCE = DatasetSource(
+    name="image_folder",
+    modality="image",
+    summary="Your own folder of images with a table of their labels in it",
+    read=read,
+    options=(
+        ROOT,
+        IMAGES,
+        Option(
+            name="table",
+            kind="str",
+            description="the table's file name in the folder (default: labels.csv, "
+            "metadata.jsonl, …)",
+            nullable=True,
+        ),
+        *COLUMN_OPTIONS,
+    ),
+    get=HOW,
+)

@@ -1,0 +1,1 @@
+"""What several datasets share: files, tables, images, label names, and what is wrong with them."""

@@ -1,0 +1,169 @@
+"""Reads from a store what an analysis needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from storage import frames
+from storage.records import SweepInfo
+from storage.store import Store
+from sweeps.errors import SweepError
+from sweeps.sensitivity.analysis import analyse
+from sweeps.sensitivity.analysis_data import Analysis, KeptScores, Question, ThresholdCurves
+from sweeps.sensitivity.collapse import rate_from_scores
+from sweeps.sensitivity.seed_table import FloatArray, seed_table
+from sweeps.wording import suggestion
+
+SAME_THRESHOLD = 1e-9
+
+
+def analyse_stored(
+    store: Store,
+    sweep: str,
+    loss: str,
+    *,
+    metric: str | None = None,
+    split: str = "validation",
+    threshold: float | None = None,
+    curves: bool = True,
+    kept: KeptScores | None = None,
+    **options: Any,
+) -> Analysis:
+    """Analyse one loss of a stored sweep.
+
+    Args:
+        store: an open store.
+        sweep: the sweep's name.
+        loss: the loss.
+        metric: the objective's by default.
+        split: where cells are compared; test values are read beside them when it is not test.
+        threshold: a kept one; the objective's by default.
+        curves: also read the metric at every threshold, for the threshold statistics.
+        kept: stored probabilities, where there are any.
+        options: ``epsilon``, ``level``, ``seed``, ``importances`` of
+            :func:`~sweeps.sensitivity.analysis.analyse`.
+
+    Returns:
+        The analysis.
+
+    Raises:
+        SweepError: the sweep has no such metric or loss.
+        StoreError: the sweep, split or threshold is not there.
+    """
+    info = frames.load_sweep(store, sweep)
+    name = metric or str(info.objective["metric"])
+    by_name = {entry["name"]: entry for entry in info.metrics}
+    if name not in by_name:
+        raise SweepError(f"Unknown metric {name!r}. {suggestion(name, by_name)}")
+    entry = by_name[name]
+    own = float(info.objective["threshold"])
+    cut = (own if threshold is None else float(threshold)) if entry["thresholded"] else None
+    cells = frames.load_cells(store, sweep)
+    if loss not in set(cells["loss"]):
+        losses = list(dict.fromkeys(cells["loss"]))
+        raise SweepError(f"Unknown loss {loss!r}. {suggestion(loss, losses)}")
+    cells = cells[cells["loss"] == loss]
+    replicates = frames.load_replicates(store, sweep, losses=[loss])
+
+    def scores(of_split: str) -> Any:
+        return frames.load_scores(
+            store, sweep, split=of_split, metric=name, threshold=cut, losses=[loss]
+        )
+
+    positive_rate = positive_share(info, split)
+    rate = _predicted_rate(store, info, cells, loss, split, cut, positive_rate)
+    return analyse(
+        cells,
+        replicates,
+        scores(split),
+        question=Question(
+            sweep=sweep, loss=loss, metric=name, split=split, threshold=cut,
+            higher_is_better=bool(entry["higher_is_better"]),
+        ),
+        test_scores=None if split == "test" else scores("test"),
+        curves=load_threshold_curves(store, info, cells, loss, name)
+        if curves and entry["curve"]
+        else None,
+        kept=kept,
+        predicted_rate=rate,
+        positive_rate=positive_rate,
+        baselines={
+            kind: by_split[split][name]
+            for kind, by_split in info.baselines.items()
+            if name in by_split.get(split, {})
+        },
+        **options,
+    )  # fmt: skip
+
+
+def load_threshold_curves(
+    store: Store,
+    info: SweepInfo,
+    cells: Any,
+    loss: str,
+    metric: str,
+    splits: Sequence[str] = ("validation", "test"),
+) -> ThresholdCurves:
+    """Read one metric at every kept threshold, in the order of :func:`seed_table`."""
+    found = {}
+    for split in splits:
+        layers = [
+            seed_table(
+                cells,
+                frames.load_scores(
+                    store, info.name, split=split, metric=metric, threshold=t, losses=[loss]
+                ),
+                value="value",
+            ).values
+            for t in info.thresholds
+        ]
+        found[split] = np.stack(layers)
+    return ThresholdCurves(
+        np.asarray(info.thresholds, np.float64), found["validation"], found.get("test")
+    )
+
+
+def positive_share(info: SweepInfo, split: str) -> float | None:
+    """Return the share of positive labels of a split; None when the store does not know it."""
+    positives = info.features_info.get("positives", {}).get(split)
+    n = info.features_info.get(f"n_{split}")
+    return sum(positives) / (n * len(positives)) if positives and n else None
+
+
+def _predicted_rate(
+    store: Store,
+    info: SweepInfo,
+    cells: Any,
+    loss: str,
+    split: str,
+    cut: float | None,
+    positive_rate: float | None,
+) -> FloatArray | None:
+    """Return predicted-positive rates at the question's threshold, from what is kept."""
+    own = float(info.objective["threshold"])
+    at = own if cut is None else cut
+    if abs(at - own) <= SAME_THRESHOLD and split == "validation":
+        return None
+    known = {entry["name"] for entry in info.metrics if entry["curve"]}
+    if positive_rate is None or not {"micro_precision", "micro_recall"} <= known:
+        return np.full(seed_table(cells, _empty(store, info, loss), value="value").values.shape, np.nan)
+    values = [
+        seed_table(
+            cells,
+            frames.load_scores(
+                store, info.name, split=split, metric=metric, threshold=at, losses=[loss]
+            ),
+            value="value",
+        ).values
+        for metric in ("micro_precision", "micro_recall")
+    ]
+    return rate_from_scores(values[0], values[1], positive_rate=positive_rate)
+
+
+def _empty(store: Store, info: SweepInfo, loss: str) -> Any:
+    return frames.load_scores(
+        store, info.name, split="validation", metric=str(info.objective["metric"]), losses=[loss]
+    )
