@@ -37,12 +37,14 @@ def stratified_split(
     Source: Sechidis, Tsoumakas & Vlahavas, "On the Stratification of Multi-label Data",
         ECML PKDD 2011, Algorithm 1. There ties are broken at random, and there are no groups.
     """
+    # Only where the positives are: rows of targets would be copied for every class otherwise.
+    positive_rows, positive_labels = np.nonzero(targets)
     order = units.order(seed=seed, purpose="stratified")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    # Rows in hand-out order, so that each class's units come out in that order too.
-    rows = np.argsort(rank[units.number], kind="stable")
-    of_row = rank[units.number][rows]
+    # From here on a unit is its place in the order of handing out.
+    of_row = rank[units.number]
+    positive_units = of_row[positive_rows]
     sizes = np.bincount(of_row, minlength=len(order))
     shares = np.asarray(fractions)
     wanted = [share * len(targets) for share in fractions]
@@ -52,8 +54,7 @@ def stratified_split(
 
     while remaining.any():
         label = int(np.where(remaining > 0, remaining, np.iinfo(np.int64).max).argmin())
-        positive = of_row[targets[rows, label] != 0]
-        counts = np.bincount(positive, minlength=len(order))
+        counts = np.bincount(positive_units[positive_labels == label], minlength=len(order))
         pending = np.flatnonzero((counts > 0) & (chosen < 0))
         of_label = wanted_of_class[:, label].tolist()
         for unit, count, size in zip(
@@ -65,13 +66,15 @@ def stratified_split(
             chosen[unit] = split
         newly = np.zeros(len(order), dtype=bool)
         newly[pending] = True
-        given = newly[of_row]
+        given = newly[positive_units]
+        to_split, of_class = chosen[positive_units[given]], positive_labels[given]
         for split in range(len(wanted)):
-            taken = rows[given & (chosen[of_row] == split)]
-            wanted_of_class[split] -= targets[taken].sum(axis=0, dtype=np.int64)
-        remaining -= targets[rows[given]].sum(axis=0, dtype=np.int64)
+            wanted_of_class[split] -= np.bincount(
+                of_class[to_split == split], minlength=len(remaining)
+            )
+        remaining -= np.bincount(of_class, minlength=len(remaining))
     for unit in np.flatnonzero(chosen < 0).tolist():
         split = max(range(len(wanted)), key=lambda j: (wanted[j], -j))
         wanted[split] -= int(sizes[unit])
         chosen[unit] = split
-    return np.array(SPLITS, dtype="<U10")[chosen[rank[units.number]]]
+    return np.array(SPLITS, dtype="<U10")[chosen[of_row]]

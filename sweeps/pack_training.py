@@ -113,7 +113,14 @@ def pack_result(
     """The store's record of trained heads, shape (R,)."""
     objective_curve = np.full(results.train_loss.T.shape, np.nan, dtype=np.float32)
     objective_curve[np.asarray(results.curve_epochs) - 1] = results.objective_curve.T
-    diagnostics = {"train_loss": results.train_loss[:, -1].astype(float)}
+    last = results.epochs_run - 1
+    diagnostics = {
+        "train_loss": results.train_loss[np.arange(len(last)), last].astype(float),
+        "best_epoch": results.best_epoch.astype(float),
+    }
+    for name, values in results.learned.items():
+        for summary, of in (("mean", np.mean), ("min", np.min), ("max", np.max)):
+            diagnostics[f"learned_{name}_{summary}"] = of(values.astype(float), axis=1)
     for split, rate in results.predicted_positive_rate.items():
         suffix = "" if split == objective_split else f"_{split}"
         diagnostics[f"predicted_positive_rate{suffix}"] = rate

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.records import CellRecord, OpenReplicate
+from sweeps.canonical import canonical_json
 
 PACKS_PER_WORKER = 6  # enough that the last packs end together, few enough to cost nothing
-_TRAINING_STATE_COPIES = 6  # weights, two moments, gradient and two temporaries of a tile
 _HEAD_SETTINGS = ("lr", "weight_decay")  # may differ from head to head of one pack
 
 
@@ -37,21 +37,12 @@ class PackLimits:
     Attributes:
         tile_heads: heads that train side by side as one tile.
         workers: packs that run at the same time.
-        head_bytes: size of one head's weights.
-        memory_bytes: memory that one pack may take.
+        max_heads: heads whose results fit into the memory of one pack.
     """
 
     tile_heads: int
     workers: int
-    head_bytes: int
-    memory_bytes: int
-
-    @property
-    def max_tiles(self) -> int:
-        """Tiles of a pack that fit in memory: results of all, training state of one."""
-        per_tile = self.tile_heads * self.head_bytes
-        spare = self.memory_bytes - _TRAINING_STATE_COPIES * per_tile
-        return max(1, spare // max(1, per_tile))
+    max_heads: int
 
 
 def make_packs(
@@ -62,12 +53,15 @@ def make_packs(
     Only replicates that share epochs, batch size, optimiser and head can share a pack. Within
     that, a tile takes neighbouring cells of one seed, and a pack neighbouring tiles.
     """
-    groups: dict[tuple[Any, ...], list[OpenReplicate]] = {}
+    groups: dict[str, list[OpenReplicate]] = {}
     for replicate in replicates:
-        groups.setdefault(_shared_key(cells[replicate.cell_key]), []).append(replicate)
+        cell = cells[replicate.cell_key]
+        key = canonical_json([shared_settings(cell), cell.head])
+        groups.setdefault(key, []).append(replicate)
     tiles_of = [_tiles(group, cells, limits.tile_heads) for group in groups.values()]
     total = sum(len(tiles) for tiles in tiles_of)
-    size = max(1, min(limits.max_tiles, total // (limits.workers * PACKS_PER_WORKER)))
+    fitting = limits.max_heads // limits.tile_heads
+    size = max(1, min(fitting, total // (limits.workers * PACKS_PER_WORKER)))
     return [
         _pack([replicate for tile in tiles[start : start + size] for replicate in tile], cells)
         for tiles in tiles_of
@@ -75,9 +69,9 @@ def make_packs(
     ]
 
 
-def _shared_key(cell: CellRecord) -> tuple[Any, ...]:
-    shared = {k: v for k, v in cell.training.items() if k not in _HEAD_SETTINGS}
-    return tuple(sorted(shared.items())), tuple(sorted(cell.head.items()))
+def shared_settings(cell: CellRecord) -> dict[str, Any]:
+    """The training settings of a cell that all heads of its pack share."""
+    return {k: v for k, v in cell.training.items() if k not in _HEAD_SETTINGS}
 
 
 def _tiles(
@@ -101,6 +95,6 @@ def _pack(replicates: Sequence[OpenReplicate], cells: Mapping[str, CellRecord]) 
     return PackTask(
         replicates=tuple((r.replicate_id, place[r.cell_key], r.seed) for r in replicates),
         cells=tuple(cells[key] for key in keys),
-        settings={k: v for k, v in first.training.items() if k not in _HEAD_SETTINGS},
+        settings=shared_settings(first),
         head=dict(first.head),
     )

@@ -237,6 +237,7 @@ class _Run:
         device = "cuda" if gpus else "cpu"
         limits = pack_limits(
             features,
+            self.plan,
             device=device,
             workers=workers,
             memory_bytes=int(_MEMORY_SHARE * psutil.virtual_memory().available / workers),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, mod
 from sweeps import spec_rules
 from sweeps.spaces import Axis, Kind, grid, parse_axis
 
+
 class Section(BaseModel):
     """A mapping of the spec: unknown keys are refused, nothing changes once read.
 

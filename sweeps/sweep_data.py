@@ -15,17 +15,18 @@ from sigmoidf1.evaluation import baselines
 from sigmoidf1.features import Features, load_features
 from sigmoidf1.metrics import METRICS
 from sigmoidf1.thresholds import default_thresholds
+from sigmoidf1.training.memory import predict_memory
 from sigmoidf1.training.products import product_backend
 from sigmoidf1.training.settings import Objective
 from sigmoidf1.training.tiles import tile_slots
 from sigmoidf1.version import __version__
 from storage.records import SweepRecord
-from sweeps.pack_training import PackData
-from sweeps.packs import PackLimits
+from sweeps.canonical import canonical_json
+from sweeps.pack_training import PackData, training_settings
+from sweeps.packs import PackLimits, shared_settings
 from sweeps.plan import Plan
 
 _VERSIONS = ("torch", "transformers", "timm", "ray", "optuna", "numpy", "sqlalchemy")
-_FLOAT_BYTES = 4
 
 
 def load_sweep_features(
@@ -89,15 +90,30 @@ def pack_data(features: Features, plan: Plan, device: str) -> PackData:
     )
 
 
-def pack_limits(features: Features, *, device: str, workers: int, memory_bytes: int) -> PackLimits:
-    """How large packs on these features may be."""
+def pack_limits(
+    features: Features, plan: Plan, *, device: str, workers: int, memory_bytes: int
+) -> PackLimits:
+    """How large packs on these features may be, each in ``memory_bytes``."""
     num_classes = features.targets.shape[1]
-    tile_heads = tile_slots(num_classes, torch.device(device))
+    place = torch.device(device)
+    cells = {canonical_json([cell.training, cell.head]): cell for cell in plan.cells}
+    settings = [training_settings(shared_settings(cell), cell.head) for cell in cells.values()]
+    widest = [max(s.hidden if s.head == "mlp" else 0, num_classes) for s in settings]
+    predictions = [
+        predict_memory(
+            one,
+            split_sizes={name: len(rows) for name, rows in features.split.items()},
+            dim=features.embeddings.shape[1],
+            num_classes=num_classes,
+            num_thresholds=len(default_thresholds(plan.spec["objective"]["threshold"])),
+            device=place,
+        )
+        for one in settings
+    ]
     return PackLimits(
-        tile_heads=tile_heads,
+        tile_heads=min(tile_slots(columns, place) for columns in widest),
         workers=workers,
-        head_bytes=_FLOAT_BYTES * (features.embeddings.shape[1] + 1) * num_classes,
-        memory_bytes=memory_bytes,
+        max_heads=min(prediction.max_heads(memory_bytes) for prediction in predictions),
     )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "get_source",
     "list_datasets",
     "load_dataset",
+    "option_names",
     "register_dataset",
 ]
 
@@ -35,6 +36,7 @@ _NOT_DATASETS = {
     "splitting",
     "statistics",
 }
+_HUB = "hf:"
 _sources: dict[str, DatasetSource] = {}
 
 
@@ -101,7 +103,7 @@ def load_dataset(options: Mapping[str, Any]) -> Dataset:
 
     Args:
         options: `dataset`, the name, and that dataset's options (`dataset_summary` lists
-            them). All have `limit`, `min_examples`, `split_seed` and `permute_labels`.
+            them). `hf:NAME` is the dataset `hf` with the option `name`.
 
     Returns:
         The checked and split dataset.
@@ -120,12 +122,30 @@ def load_dataset(options: Mapping[str, Any]) -> Dataset:
             f"data must be a mapping that names its dataset, but got {options!r}. "
             f"Set data.dataset to one of: {', '.join(dataset_names())}."
         )
-    source = get_source(options["dataset"])
-    given = {key: value for key, value in options.items() if key != "dataset"}
+    name, given = _resolve(options)
+    source = get_source(name)
     checked = check_options(
         given, source.all_options(), prefix="data", owner=f"dataset {source.name!r}"
     )
     return assemble(source, checked)
+
+
+def option_names(name: object) -> list[str]:
+    """Return the names of the options of a dataset, `hf:NAME` included.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    source = get_source(_resolve({"dataset": name})[0])
+    return [option.name for option in source.all_options()]
+
+
+def _resolve(options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return a dataset's own name and its options; `hf:NAME` is `hf` with the option `name`."""
+    name, given = options["dataset"], {k: v for k, v in options.items() if k != "dataset"}
+    if isinstance(name, str) and name.startswith(_HUB):
+        return _HUB.removesuffix(":"), {"name": name.removeprefix(_HUB), **given}
+    return name, given
 
 
 def _discover() -> None:

@@ -207,7 +207,7 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
                     f"more than {_LINE_BYTES // 2**20} MiB. {HOW}"
                 )
             if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901
+                line = line.removeprefix(b"\xef\xbb\xbf")
                 start = offset - len(line)
             if line.strip():
                 yield number, start, line

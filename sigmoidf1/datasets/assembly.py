@@ -22,7 +22,7 @@ from sigmoidf1.datasets.contents import Contents, read_contents
 from sigmoidf1.datasets.fingerprints import fingerprint_dataset, fingerprint_inputs
 from sigmoidf1.datasets.reading.labels import clean_name
 from sigmoidf1.datasets.reading.problems import Problems, Unusable
-from sigmoidf1.datasets.splitting import find_copies, make_split
+from sigmoidf1.datasets.splitting import count_positives, find_copies, make_split
 from sigmoidf1.errors import InputError
 from sigmoidf1.splits import SPLITS, hash_order
 
@@ -61,7 +61,7 @@ def assemble(source: DatasetSource, options: Mapping[str, Any]) -> Dataset:
     contents = read_contents(modality, examples, problems, options.get("check_files", True))
     examples, contents = _keep(examples, contents, contents.usable())
     examples, rare = _drop_rare_classes(examples, options["min_examples"])
-    labelled = examples.targets.any(axis=1)
+    labelled = np.asarray(examples.targets.any(axis=1))
     if options["unlabelled"] == "refuse" and not labelled.all():
         raise InputError(_unlabelled(examples, labelled))
     if options["unlabelled"] == "drop":
@@ -215,7 +215,7 @@ def _drop_unseen_classes(
     examples: Examples, split: np.ndarray
 ) -> tuple[Examples, list[dict[str, Any]]]:
     counts = examples.targets.sum(axis=0, dtype=np.int64)
-    seen = examples.targets[split == "train"].any(axis=0)
+    seen = np.asarray(count_positives(examples.targets, split)["train"] > 0)
     if not seen.any():
         raise InputError(
             "at least one class must be left, but none has a positive training example. "
@@ -239,19 +239,16 @@ def _drop_unseen_classes(
 
 def _describe(examples: Examples, split: np.ndarray) -> dict[str, Any]:
     """Return the counts that listings and reports show."""
-    masks = {name: split == name for name in SPLITS}
+    sizes = {name: int((split == name).sum()) for name in SPLITS}
+    positives = count_positives(examples.targets, split)
     return {
         "n_examples": len(examples.ids),
         "n_classes": len(examples.labels),
-        **{f"n_{name}": int(mask.sum()) for name, mask in masks.items()},
+        **{f"n_{name}": size for name, size in sizes.items()},
         "labels": list(examples.labels),
-        "positives": {
-            name: examples.targets[mask].sum(axis=0, dtype=np.int64).tolist()
-            for name, mask in masks.items()
-        },
+        "positives": {name: counts.tolist() for name, counts in positives.items()},
         "labels_per_example": {
-            name: float(examples.targets[mask].sum(axis=1, dtype=np.int64).mean())
-            for name, mask in masks.items()
+            name: float(counts.sum() / sizes[name]) for name, counts in positives.items()
         },
         "n_unlabelled": int((~examples.targets.any(axis=1)).sum()),
     }

@@ -30,10 +30,10 @@ def tidy(name: str) -> str:
     """Cut a name that the next sentence's `Biomonitoring` was joined to, as the paper's code does.
 
     Example:
-        >>> tidy(" cord blood Biomonitoring"), tidy("biomonitoring")
-        ('cord blood', 'biomonitoring')
+        >>> tidy("cord blood Biomonitoring"), tidy(" Biomonitoring"), tidy("biomonitoring")
+        ('cord blood', 'Biomonitoring', 'biomonitoring')
     """
-    return name.removesuffix(" Biomonitoring").strip()
+    return name.strip().removesuffix(" Biomonitoring").strip()
 
 
 SOURCE = DatasetSource(

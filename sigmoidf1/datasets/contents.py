@@ -31,7 +31,7 @@ class Contents:
         """Return which examples can be used, bool (N,)."""
         if self.digests is None:
             return np.ones(self.count, dtype=bool)
-        return self.digests.any(axis=1)
+        return np.asarray(self.digests.any(axis=1))
 
     def numbers(self) -> np.ndarray | None:
         """Return a number for each example, equal for equal content, int64 (N,)."""

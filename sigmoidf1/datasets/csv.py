@@ -27,9 +27,7 @@ def read(options: Mapping[str, Any]) -> Examples:
     tables = [
         (
             split,
-            read_csv(
-                path, problems, delimiter=options["delimiter"], encoding=options["encoding"]
-            ),
+            read_csv(path, problems, delimiter=options["delimiter"], encoding=options["encoding"]),
         )
         for split, path in find_files(options)
     ]

@@ -1,9 +1,7 @@
-"""Your own ready features: any NumPy `.npz` archive of features and 0/1 targets."""
+"""Your own ready features: npz, safetensors, a pair of npy files, or svmlight."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from sigmoidf1.datasets.base import DatasetSource, Examples, check_embeddings, check_targets
+from sigmoidf1.datasets.common_options import ROOT
+from sigmoidf1.datasets.reading.arrays import FORMATS, load_arrays
 from sigmoidf1.errors import InputError
 from sigmoidf1.options import Option, unknown_name
 from sigmoidf1.splits import SPLITS
 
-_WHOLE = ("X", "Y", "ids", "split")
+_WHOLE = ("X", "Y", "ids", "split", "groups")
 _BY_SPLIT = tuple(f"{array}_{name}" for name in SPLITS for array in ("X", "Y", "ids"))
 _KNOWN = (*_WHOLE, *_BY_SPLIT, "labels")
 _LAYOUTS = (
@@ -25,16 +25,19 @@ _LAYOUTS = (
 
 
 def read(options: Mapping[str, Any]) -> Examples:
-    """Read a `.npz` archive in either of its two layouts.
+    """Read a file of arrays in either of two layouts: whole, or by split.
 
     Raises:
         InputError: if the file is missing, broken, or holds what breaks a rule.
     """
-    path = Path(options["path"])
-    arrays = _load_arrays(path)
+    path = Path(options["root"] or ".", options["path"])
+    arrays = load_arrays(path, options)
     ignored = _check_names(arrays, path)
+    groups: list[str] | None = None
     if "X" in arrays or "Y" in arrays:
         embeddings, targets, ids, split = _read_whole(arrays, path)
+        if "groups" in arrays:
+            groups = _read_names(arrays["groups"], "groups", len(ids), "rows of X")
     else:
         embeddings, targets, ids, split = _read_by_split(arrays, path)
     return Examples(
@@ -42,33 +45,10 @@ def read(options: Mapping[str, Any]) -> Examples:
         embeddings=embeddings,
         targets=targets,
         labels=_read_labels(arrays, targets.shape[1]),
+        groups=groups,
         split=split,
         notes={"source": str(path.resolve()), "ignored_arrays": ignored},
     )
-
-
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise InputError(
-            f"data.path must name a .npz file, but {path} is "
-            f"{'a folder' if path.is_dir() else 'not there'}. Correct data.path."
-        )
-    try:
-        # Pickles can run code when read: never allowed.
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one bare array")
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        if "allow_pickle" in reason:
-            # NumPy's own words advise to load such files all the same.
-            reason = "it is no archive or holds pickled objects"
-        raise InputError(
-            f"data.path must name a whole .npz archive of plain arrays (no pickled objects), but "
-            f"{path} is not ({reason}). Write it with numpy.savez from arrays of numbers or texts."
-        ) from error
 
 
 def _check_names(arrays: Mapping[str, np.ndarray], path: Path) -> list[str]:
@@ -113,7 +93,7 @@ def _read_whole(
 def _read_by_split(
     arrays: Mapping[str, np.ndarray], path: Path
 ) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
-    stray = sorted(name for name in ("ids", "split") if name in arrays)
+    stray = sorted(name for name in ("ids", "split", "groups") if name in arrays)
     if stray:
         raise InputError(
             f"a features file of separate splits must not hold {stray[0]}, but {path} does. "
@@ -190,9 +170,42 @@ def _read_names(values: np.ndarray, name: str, count: int, of_what: str) -> list
 SOURCE = DatasetSource(
     name="features",
     modality="features",
-    summary="Your own ready features: a .npz with X (N, D) and Y (N, C) in {0,1}, or with "
-    "X_train, Y_train, X_test, Y_test",
+    summary="Your own ready features: X (N, D) and Y (N, C) in {0,1}, or X_train, Y_train, X_test, "
+    "Y_test, as .npz, .safetensors, a pair of .npy, or svmlight",
     read=read,
-    options=(Option(name="path", kind="path", description="the .npz file", required=True),),
+    options=(
+        Option(
+            name="path",
+            kind="path",
+            description="the .npz, .safetensors, .npy (X) or svmlight file",
+            required=True,
+        ),
+        ROOT,
+        Option(
+            name="format",
+            kind="str",
+            description="the file's format (default: by its ending)",
+            default="auto",
+            choices=("auto", *FORMATS),
+        ),
+        Option(
+            name="targets",
+            kind="path",
+            description="for npy: the .npy file of Y",
+            nullable=True,
+        ),
+        Option(
+            name="labels",
+            kind="path",
+            description="for npy and svmlight: a text file of class names, one a line",
+            nullable=True,
+        ),
+        Option(
+            name="test",
+            kind="path",
+            description="for svmlight: the file of the test split",
+            nullable=True,
+        ),
+    ),
     stratified=False,
 )

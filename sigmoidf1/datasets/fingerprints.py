@@ -38,12 +38,12 @@ def fingerprint_dataset(inputs_fingerprint: str, examples: Examples, split: np.n
     digest = hashlib.sha256(inputs_fingerprint.encode())
     _add_texts(digest, examples.ids)
     _add_texts(digest, examples.labels)
-    _add_texts(digest, split.tolist())
+    _add_texts(digest, split)
     _add_array(digest, examples.targets)
     return digest.hexdigest()
 
 
-def _add_texts(digest: hashlib._Hash, texts: Sequence[str]) -> None:
+def _add_texts(digest: hashlib._Hash, texts: Sequence[str] | np.ndarray) -> None:
     # Lengths go in as well, so that ["ab", "c"] and ["a", "bc"] differ.
     digest.update(len(texts).to_bytes(8, "little"))
     for text in texts:

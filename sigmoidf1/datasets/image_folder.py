@@ -12,7 +12,7 @@ from sigmoidf1.datasets.reading.files import find_folder
 from sigmoidf1.datasets.reading.images import ImageFolder
 from sigmoidf1.datasets.reading.labelled_tables import read_tables
 from sigmoidf1.datasets.reading.problems import Problems
-from sigmoidf1.datasets.reading.table_columns import COLUMN_OPTIONS
+from sigmoidf1.datasets.reading.table_columns import COLUMN_OPTIONS, usual_image_column
 from sigmoidf1.datasets.reading.tables import Table, read_csv, read_json_lines, read_parquet
 from sigmoidf1.options import Option
 
@@ -40,17 +40,12 @@ def read(options: Mapping[str, Any]) -> Examples:
     names = (options["table"],) if options["table"] else _TABLES
     folder = find_folder(options["root"], (".",), names, how=HOW)
     path = next(folder / name for name in names if (folder / name).exists())
-    images = ImageFolder(
-        Path(options["images"] or folder), check_files=options["check_files"]
-    )
+    images = ImageFolder(Path(options["images"] or folder), check_files=options["check_files"])
     table = _read_table(path, problems)
-    known = {name.lower(): name for name in table.columns}
-    if options["image"] is None and options["text"] is None and "id" in known:
-        usual = any(name in known for name in ("image", "file_name", "filename", "image_path"))
-        options = options if usual else {**options, "image": known["id"]}
-    examples = read_tables(
-        [(None, _with_endings(table, images, options["image"]))], options, problems, images=images
-    )
+    image = options["image"] or usual_image_column(table.columns)
+    completed = _with_endings(table, images, image)
+    options = {**options, "image": image, "text": None}
+    examples = read_tables([(None, completed)], options, problems, images=images)
     named = set(examples.inputs or ())
     for name in images.names():
         if str(images.folder / name) not in named:
@@ -70,10 +65,8 @@ def _read_table(path: Path, problems: Problems) -> Table:
     return read_csv(path, problems)
 
 
-def _with_endings(table: Table, images: ImageFolder, column: str | None) -> Table:
+def _with_endings(table: Table, images: ImageFolder, column: str) -> Table:
     """Complete names without an ending, as tables of ids have them, from the files there are."""
-    if column is None:
-        return table
     by_stem = {str(Path(name).with_suffix("")): name for name in images.names()}
     files = set(by_stem.values())
     rows = []
@@ -100,7 +93,7 @@ SOURCE = DatasetSource(
             "metadata.jsonl, …)",
             nullable=True,
         ),
-        *COLUMN_OPTIONS,
+        *(option for option in COLUMN_OPTIONS if option.name != "text"),
     ),
     get=HOW,
 )

@@ -17,6 +17,7 @@ from sigmoidf1.stratification import stratified_split
 VALIDATION_FRACTION = 0.25
 """Share of train that becomes validation where data have none: 60/20 as in a seeded split."""
 
+_CHUNK = 65536
 LISTED = 20
 """How many sets of copies a summary lists; all are counted."""
 
@@ -68,9 +69,10 @@ def find_copies(examples: Examples, contents: Contents, policy: str) -> Copies:
     kept = np.ones(len(examples.ids), dtype=bool)
     sets: list[np.ndarray] = []
     if numbers is not None:
-        order = np.argsort(numbers, kind="stable")
+        repeated = np.flatnonzero((np.bincount(numbers) > 1)[numbers])
+        order = repeated[np.argsort(numbers[repeated], kind="stable")]
         starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-        sets = [rows for rows in np.split(order, starts[1:]) if len(rows) > 1]
+        sets = np.split(order, starts[1:]) if len(order) else []
         # By id, not by hash or row: the same list whatever order the rows came in.
         sets = [np.array(sorted(rows.tolist(), key=examples.ids.__getitem__)) for rows in sets]
         sets.sort(key=lambda rows: examples.ids[int(rows[0])])
@@ -134,6 +136,16 @@ def make_split(
                 f"({sizes}). Give it examples, or leave the split out for a seeded one."
             )
     return split
+
+
+def count_positives(targets: np.ndarray, split: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the positives of each class by split, int64 (C,), without copying targets."""
+    counts = {name: np.zeros(targets.shape[1], dtype=np.int64) for name in SPLITS}
+    for start in range(0, len(targets), _CHUNK):
+        part, names = targets[start : start + _CHUNK], split[start : start + _CHUNK]
+        for name, count in counts.items():
+            np.add(count, part[names == name].sum(axis=0, dtype=np.int64), out=count)
+    return counts
 
 
 def _units(examples: Examples, contents: Contents, policy: str) -> Units:

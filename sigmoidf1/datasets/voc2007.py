@@ -11,17 +11,18 @@ import numpy as np
 
 from sigmoidf1.datasets.base import DatasetSource, Examples
 from sigmoidf1.datasets.common_options import IMAGES, ROOT
-from sigmoidf1.datasets.reading.files import find_folder, read_bytes, read_text
+from sigmoidf1.datasets.reading.files import InsideFolder, find_folder, read_bytes, read_text
 from sigmoidf1.datasets.reading.images import ImageFolder
 from sigmoidf1.datasets.reading.labels import make_targets
 from sigmoidf1.datasets.reading.problems import Problems, Unusable
 from sigmoidf1.errors import InputError
 from sigmoidf1.options import Option
 
-CLASSES = (
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
-    "person pottedplant sheep sofa train tvmonitor"
-).split()
+CLASSES = [
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
+    *("train", "tvmonitor"),
+]
 _FILES = {"train": "train", "val": "validation", "test": "test"}
 _DIFFICULT = {"positive": {"1", "0"}, "negative": {"1"}}
 
@@ -88,7 +89,8 @@ def _read_splits(folder: Path, problems: Problems) -> dict[str, str]:
             path = lists / f"{CLASSES[0]}_{file}.txt"
         if not path.is_file():
             raise InputError(
-                f"ImageSets/Main must list train, val and test, but {lists} has no {file}.txt. {HOW}"
+                f"ImageSets/Main must list train, val and test, but {lists} has no {file}.txt. "
+                f"{HOW}"
             )
         for number, line in _lines(path, problems):
             name = line.split()[0]
@@ -145,10 +147,10 @@ def _read_annotations(
     folder: Path, split_of: Mapping[str, str], counted: set[str], problems: Problems
 ) -> dict[str, set[str]]:
     names: dict[str, set[str]] = {}
+    inside = InsideFolder(folder)
     for name in split_of:
-        path = folder / f"{name}.xml"
         try:
-            names[name] = parse_annotation(path, counted)
+            names[name] = parse_annotation(inside.locate(f"{name}.xml"), counted)
         except Unusable as error:
             problems.report(f"every image must have its annotation, but {error}", "Restore it")
     return names

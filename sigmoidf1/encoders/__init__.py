@@ -8,11 +8,18 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from sigmoidf1.encoders.base import Embedder, Encoder, EncoderFamily, ModelEncoder
+from sigmoidf1.encoders.base import (
+    BadInput,
+    Embedder,
+    Encoder,
+    EncoderFamily,
+    ModelEncoder,
+)
 from sigmoidf1.errors import InputError
 from sigmoidf1.options import check_options, unknown_name
 
 __all__ = [
+    "BadInput",
     "Embedder",
     "Encoder",
     "EncoderFamily",
@@ -21,7 +28,20 @@ __all__ = [
     "get_encoder",
 ]
 
-_NOT_FAMILIES = {"base", "embedding", "text"}
+_NOT_FAMILIES = {
+    "augmentation",
+    "backends",
+    "base",
+    "batching",
+    "decoding",
+    "embedding",
+    "hub",
+    "image",
+    "state_dicts",
+    "text",
+    "timm_models",
+    "vision",
+}
 
 
 @functools.cache

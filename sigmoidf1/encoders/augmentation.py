@@ -119,9 +119,7 @@ def _translate_y(image: Image, strength: float, sign: int) -> Image:
 def _rotate(image: Image, strength: float, sign: int) -> Image:
     from PIL import Image as Images
 
-    return image.rotate(
-        30 * strength * sign, resample=Images.Resampling.BILINEAR, fillcolor=_GREY
-    )
+    return image.rotate(30 * strength * sign, resample=Images.Resampling.BILINEAR, fillcolor=_GREY)
 
 
 def _enhance(name: str) -> Callable[[Image, float, int], Image]:

@@ -80,9 +80,7 @@ def read_image(path: str, *, side: int | None = None) -> tuple[Image, bytes]:
 def _check_shape(image: Image) -> None:
     width, height = image.size
     if max(width, height) > _LARGEST_RATIO * min(width, height):
-        raise ValueError(
-            f"its sides, {width} × {height}, differ more than {_LARGEST_RATIO} times"
-        )
+        raise ValueError(f"its sides, {width} × {height}, differ more than {_LARGEST_RATIO} times")
 
 
 def _upright(image: Image) -> Image:

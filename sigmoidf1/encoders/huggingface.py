@@ -1,4 +1,4 @@
-"""Any Hugging Face text model: `hf:NAME` or `hf:FOLDER`."""
+"""Any Hugging Face text or vision model: `hf:NAME` or `hf:FOLDER`."""
 
 from __future__ import annotations
 
@@ -8,90 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sigmoidf1.cache import content_key, file_sha256
-from sigmoidf1.encoders.base import PRECISION, Embedder, EncoderFamily, ModelEncoder
+from sigmoidf1.datasets.base import Modality
+from sigmoidf1.encoders.augmentation import AUGMENTATION, augmentation_from
+from sigmoidf1.encoders.base import (
+    BATCH_SIZE,
+    PRECISION,
+    WORKERS,
+    Embedder,
+    Encoder,
+    EncoderFamily,
+    ModelEncoder,
+)
+from sigmoidf1.encoders.hub import CONFIG_FILES, find_model, find_model_weights
 from sigmoidf1.errors import InputError
 from sigmoidf1.options import Option
 
 if TYPE_CHECKING:
     import torch
 
-_TEXT_FILES = ("*.json", "*.txt", "*.model")
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
+@dataclass(frozen=True, kw_only=True)
+class HuggingFaceModel(ModelEncoder):
+    """A model by transformers, with pooling over its last hidden states.
 
-def find_model(model: str, *, name: str) -> Path:
-    """Return the folder of a model: a local one, the hub's cache, or else a download.
-
-    Nothing reaches out to the network if the model is on disk.
-
-    Args:
-        model: a folder, or a name on the hub.
-        name: the encoder's full name, for messages.
-
-    Raises:
-        InputError: if it is neither on disk nor to be had.
-    """
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        _find_weights(folder, name=name)
-        return folder
-    if model.startswith((".", "/", "~")):
-        raise InputError(
-            f"encoder {name} names a folder, but {folder} is not there. Correct encoder.name."
-        )
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        return _whole(snapshot_download(model, local_files_only=True), name=name)
-    except (OSError, InputError):
-        pass
-    except HFValidationError as error:
-        raise InputError(
-            f"encoder {name} must name a model of the hub (OWNER/NAME) or a folder, but "
-            f"{model!r} is neither. Correct encoder.name."
-        ) from error
-    try:
-        if constants.HF_HUB_OFFLINE:
-            raise OSError("HF_HUB_OFFLINE is set")
-        from sigmoidf1.encoders.text import quiet_transformers
-
-        with quiet_transformers():
-            path = snapshot_download(model, allow_patterns=[*_TEXT_FILES, _WEIGHTS[0]])
-            if not any(Path(path).glob(_WEIGHTS[0])):
-                path = snapshot_download(model, allow_patterns=[*_TEXT_FILES, _WEIGHTS[1]])
-        return _whole(path, name=name)
-    except (OSError, HfHubHTTPError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InputError(
-            f"encoder {name} must be on disk or downloadable, but {model!r} is not in "
-            f"{constants.HF_HUB_CACHE} and could not be downloaded ({reason}). "
-            f"Where there is a network, run: hf download {model} --local-dir FOLDER; "
-            "then copy FOLDER here and set encoder.name to hf:FOLDER"
-        ) from error
-
-
-def _whole(folder: str, *, name: str) -> Path:
-    """Return the folder if it holds weights: the hub's cache may hold a part of a model."""
-    _find_weights(Path(folder), name=name)
-    return Path(folder)
-
-
-def _find_weights(folder: Path, *, name: str) -> list[Path]:
-    """Return the files of weights: those in safetensors, else pickled ones."""
-    for pattern in _WEIGHTS:
-        found = sorted(folder.glob(pattern))
-        if found and (folder / "config.json").is_file():
-            return found
-    raise InputError(
-        f"encoder {name} must have config.json and weights (model.safetensors), but {folder} "
-        f"lacks them. Copy the whole model there."
-    )
-
-
-@dataclass(frozen=True)
-class HuggingFaceText(ModelEncoder):
-    """A text model by transformers, with pooling over its last hidden states.
+    Of a model of text and images, such as CLIP, the data decide which tower embeds.
 
     Args:
         model: a folder, or a name on the hub.
@@ -105,18 +45,50 @@ class HuggingFaceText(ModelEncoder):
     max_length: int | None
     normalize: bool
 
+    def for_modality(self, modality: Modality) -> Encoder:
+        """Return the encoder of texts or of images."""
+        if modality not in ("text", "image"):
+            return self
+        options = {**vars(self), "modality": modality}
+        if modality == "image":
+            if self.max_length is not None:
+                raise InputError(
+                    f"encoder.max_length counts tokens of texts, but {self.name} is to embed "
+                    "images. Leave it out."
+                )
+            return HuggingFaceImage(**options)
+        if self.augmentation is not None:
+            raise InputError(
+                f"encoder.augment_views makes views of images, but {self.name} is to embed "
+                "texts. Leave it out."
+            )
+        return HuggingFaceText(**options)
+
     def identity(self) -> dict[str, Any]:
         """Return the hash of the model's files, and the options."""
         folder = find_model(self.model, name=self.name)
-        files = [path for pattern in _TEXT_FILES for path in folder.glob(pattern)]
-        files += _find_weights(folder, name=self.name)
+        files = [path for pattern in CONFIG_FILES for path in folder.glob(pattern)]
+        files += find_model_weights(folder, name=self.name)
+        local = Path(self.model).expanduser().is_dir()
         return {
-            "encoder": self.name,
+            "encoder": f"hf:{folder.resolve().name}" if local else self.name,
             "files_sha256": content_key({path.name: file_sha256(path) for path in files}),
             "pooling": self.pooling,
             "max_length": self.max_length,
             "normalize": self.normalize,
         }
+
+    def open(self, device: torch.device, dtype: torch.dtype) -> Embedder:
+        """Refuse: only what it is to embed says how."""
+        raise InputError(
+            f"encoder {self.name} must know what it embeds. Call for_modality first, with text "
+            "or image."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFaceText(HuggingFaceModel):
+    """A text model, or the text tower of one."""
 
     def open(self, device: torch.device, dtype: torch.dtype) -> Embedder:
         """Load the model from disk."""
@@ -137,12 +109,38 @@ class HuggingFaceText(ModelEncoder):
             max_length=self.max_length or longest,
             normalize=self.normalize,
             device=device,
+            batch_size=self.batch_size,
         )
 
 
-def build(full_name: str, model: str, options: Mapping[str, Any]) -> HuggingFaceText:
-    """Return the encoder."""
-    return HuggingFaceText(name=full_name, modality="text", model=model, **options)
+@dataclass(frozen=True, kw_only=True)
+class HuggingFaceImage(HuggingFaceModel):
+    """A vision model, or the vision tower of one."""
+
+    def open(self, device: torch.device, dtype: torch.dtype) -> Embedder:
+        """Load the model from disk."""
+        from sigmoidf1.encoders.vision import open_vision_model
+
+        folder = find_model(self.model, name=self.name)
+        return open_vision_model(self, folder, device, dtype)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the hash of the model's files, and the options that images have."""
+        identity = super().identity()
+        del identity["max_length"]
+        return identity
+
+
+def build(full_name: str, model: str, options: Mapping[str, Any]) -> HuggingFaceModel:
+    """Return the encoder, as yet of texts or images."""
+    own = ("pooling", "max_length", "normalize", "precision", "batch_size", "workers")
+    return HuggingFaceModel(
+        name=full_name,
+        modality=None,
+        model=model,
+        augmentation=augmentation_from(options),
+        **{name: options[name] for name in own},
+    )
 
 
 FAMILY = EncoderFamily(
@@ -153,7 +151,7 @@ FAMILY = EncoderFamily(
         Option(
             name="pooling",
             kind="str",
-            description="how token states become one embedding",
+            description="how the states of tokens, or of an image's patches, become one embedding",
             default="mean",
             choices=("cls", "mean", "max", "last"),
         ),
@@ -171,5 +169,8 @@ FAMILY = EncoderFamily(
             default=False,
         ),
         PRECISION,
+        BATCH_SIZE,
+        WORKERS,
+        *AUGMENTATION,
     ),
 )

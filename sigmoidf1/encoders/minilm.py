@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sigmoidf1.cache import file_sha256
-from sigmoidf1.encoders.base import PRECISION, Embedder, EncoderFamily, ModelEncoder
+from sigmoidf1.encoders.base import (
+    BATCH_SIZE,
+    PRECISION,
+    Embedder,
+    EncoderFamily,
+    ModelEncoder,
+)
 from sigmoidf1.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ def find_model() -> Path:
     return folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MiniLM(ModelEncoder):
     """all-MiniLM-L6-v2: mean pooling over at most 256 tokens, embeddings of length 1, D = 384."""
 
@@ -73,6 +79,7 @@ class MiniLM(ModelEncoder):
             max_length=_MAX_LENGTH,
             normalize=True,
             device=device,
+            batch_size=self.batch_size,
         )
 
 
@@ -108,11 +115,11 @@ def _check_files(folder: Path) -> None:
 
 def build(full_name: str, model: str, options: Mapping[str, Any]) -> MiniLM:
     """Return the encoder."""
-    return MiniLM(name=full_name, modality="text", precision=options["precision"])
+    return MiniLM(name=full_name, modality="text", **options)
 
 
 FAMILY = EncoderFamily(
     name="minilm",
     build=build,
-    options=(PRECISION,),
+    options=(PRECISION, BATCH_SIZE),
 )

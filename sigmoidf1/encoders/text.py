@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from sigmoidf1.encoders.base import Batch, Prepared
+from sigmoidf1.encoders.batching import find_batch, ready_for
 from sigmoidf1.errors import InputError
 
 POOLINGS = ("cls", "mean", "max", "last")
@@ -19,7 +21,7 @@ POOLINGS = ("cls", "mean", "max", "last")
 # Measured with MiniLM on 2 cores: larger batches fall out of the processor's caches.
 _CPU_TOKENS = 1024
 _GPU_TOKENS = 65536
-_TOKENISED_AT_ONCE = 10_000
+_GPU_PROBE = 4
 _LONGEST = 512
 """Maximum length for a model whose files state none."""
 
@@ -74,7 +76,9 @@ def load_text_model(folder: Path, *, name: str, dtype: torch.dtype) -> tuple[Any
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    return tokenizer, model.get_encoder() if model.config.is_encoder_decoder else model
+    if model.config.is_encoder_decoder:
+        return tokenizer, model.get_encoder()
+    return tokenizer, getattr(model, "text_model", model)
 
 
 def longest_input(tokenizer: Any, model: Any) -> int:
@@ -116,7 +120,10 @@ class TextEmbedder:
         max_length: longer texts are cut to this many tokens.
         normalize: whether embeddings are scaled to length 1.
         device: where the model runs.
+        batch_size: texts at once; None finds a number of tokens instead.
     """
+
+    workers = 1  # fast tokenizers use all cores in one call
 
     def __init__(
         self,
@@ -127,6 +134,7 @@ class TextEmbedder:
         max_length: int,
         normalize: bool,
         device: torch.device,
+        batch_size: int | None,
     ) -> None:
         self.tokenizer = tokenizer
         self.model = model.to(device).eval()
@@ -140,51 +148,80 @@ class TextEmbedder:
             "token_type_ids": tokenizer.pad_token_type_id,
             "attention_mask": 0,
         }
-        self._tokens: dict[str, list[np.ndarray]] = {}
+        self.batch_size = batch_size
+        self.tokens = self._find_tokens() if batch_size is None else 0
 
-    def plan(self, inputs: Sequence[str]) -> list[list[int]]:
-        """Tokenise the texts and batch them by length, the longest first."""
-        self._tokens = {}
-        with quiet_transformers():
-            for start in range(0, len(inputs), _TOKENISED_AT_ONCE):
-                chunk = self.tokenizer(
-                    list(inputs[start : start + _TOKENISED_AT_ONCE]),
-                    truncation=True,
-                    max_length=self.max_length,
-                    return_attention_mask=True,
-                )
-                for row, tokens in enumerate(chunk["input_ids"]):
-                    if not tokens:
-                        # Some tokenizers make nothing of an empty text; a model needs a token.
-                        chunk["input_ids"][row] = [self.tokenizer.pad_token_id]
-                        chunk["attention_mask"][row] = [1]
-                for name in self._padding.keys() & chunk.keys():
-                    arrays = [np.array(tokens, dtype=np.int32) for tokens in chunk[name]]
-                    self._tokens.setdefault(name, []).extend(arrays)
-        lengths = [len(tokens) for tokens in self._tokens["input_ids"]]
-        budget = _GPU_TOKENS if self.device.type == "cuda" else _CPU_TOKENS
-        batches: list[list[int]] = []
-        width = 0
-        for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-            if not batches or (len(batches[-1]) + 1) * width > budget:
-                batches.append([])
-                width = max(lengths[row], 1)
-            batches[-1].append(row)
-        return batches
+    def units(self, rows: Sequence[int]) -> list[list[int]]:
+        """Leave rows together: a tokenizer is fastest with many texts."""
+        return [list(rows)]
 
-    def encode(self, rows: Sequence[int]) -> torch.Tensor:
-        """Return the embeddings of these texts, float32 (len(rows), D)."""
-        batch = {name: self._pad(name, rows) for name in self._tokens}
-        hidden = self.model(**batch).last_hidden_state
-        pooled = pool(hidden, batch["attention_mask"], self.pooling)
+    def prepare(self, inputs: Sequence[str], rows: list[int], view: int | None) -> Prepared:
+        """Tokenise texts and batch them by number of tokens, the longest first."""
+        encoded = self.tokenizer(
+            [inputs[row] for row in rows],
+            truncation=True,
+            max_length=self.max_length,
+            return_attention_mask=True,
+        )
+        for place, tokens in enumerate(encoded["input_ids"]):
+            if not tokens:
+                # Some tokenizers make nothing of an empty text; a model needs a token.
+                encoded["input_ids"][place] = [self.tokenizer.pad_token_id]
+                encoded["attention_mask"][place] = [1]
+                if "token_type_ids" in encoded:
+                    encoded["token_type_ids"][place] = [self.tokenizer.pad_token_type_id]
+        names = [name for name in self._padding if name in encoded]
+        lengths = [len(tokens) for tokens in encoded["input_ids"]]
+        batches = []
+        for places in self._by_length(lengths):
+            tensors = {
+                name: ready_for(self.device, self._pad(name, [encoded[name][p] for p in places]))
+                for name in names
+            }
+            batches.append(Batch([rows[place] for place in places], tensors))
+        return Prepared(batches, [])
+
+    def encode(self, batch: Batch) -> torch.Tensor:
+        """Return the embeddings of a batch, float32 (B, D)."""
+        tensors = {
+            name: tensor.to(self.device, non_blocking=True)
+            for name, tensor in batch.tensors.items()
+        }
+        hidden = self.model(**tensors).last_hidden_state
+        pooled = pool(hidden, tensors["attention_mask"], self.pooling)
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
 
-    def _pad(self, name: str, rows: Sequence[int]) -> torch.Tensor:
-        tokens = [self._tokens[name][row] for row in rows]
+    def quiet(self) -> AbstractContextManager[None]:
+        """Silence transformers."""
+        return quiet_transformers()
+
+    def _by_length(self, lengths: Sequence[int]) -> list[list[int]]:
+        batches: list[list[int]] = []
+        width = 0
+        for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+            most = self.batch_size or max(self.tokens // max(width, 1), 1)
+            if not batches or len(batches[-1]) >= most:
+                batches.append([])
+                width = lengths[place]
+            batches[-1].append(place)
+        return batches
+
+    def _pad(self, name: str, tokens: list[list[int]]) -> torch.Tensor:
         width = max(len(row) for row in tokens)
         padded = np.full((len(tokens), width), self._padding[name], dtype=np.int64)
         left = self.tokenizer.padding_side == "left"
         for index, row in enumerate(tokens):
             start = width - len(row) if left else 0
             padded[index, start : start + len(row)] = row
-        return torch.from_numpy(padded).to(self.device)
+        return torch.from_numpy(padded)
+
+    def _find_tokens(self) -> int:
+        if self.device.type != "cuda":
+            return _CPU_TOKENS
+
+        def run(count: int) -> object:
+            ids = torch.zeros((count, self.max_length), dtype=torch.int64, device=self.device)
+            return self.model(input_ids=ids, attention_mask=torch.ones_like(ids))
+
+        most = max(_GPU_TOKENS // self.max_length, 1)
+        return self.max_length * find_batch(self.device, run, probe=_GPU_PROBE, most=most)

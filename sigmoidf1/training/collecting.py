@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sigmoidf1.evaluation import Evaluation
+from sigmoidf1.metrics import METRICS
 from sigmoidf1.training.engine import HeadHistory
 from sigmoidf1.training.results import COMPLETE, DIVERGED, HeadResults
 from sigmoidf1.training.settings import Objective, TrainingSettings
@@ -18,108 +17,109 @@ from sigmoidf1.training.settings import Objective, TrainingSettings
 DIVERGED_LOSS = 10.0  # an epoch's mean loss of the F1 family beyond this has left [0, 1] for good
 
 
-@dataclass(frozen=True)
-class HeadOutcome:
-    """One head, trained and evaluated."""
+class ResultArrays:
+    """The results of all heads of a call, allocated at once and filled tile by tile.
 
-    reason: str
-    history: HeadHistory
-    scores: Mapping[tuple[str, str], float]
-    curves: Mapping[tuple[str, str], np.ndarray]
-    rates: Mapping[str, float]
+    Tiles write different rows, so threads need no lock.
+
+    Args:
+        count: heads, R.
+        splits: the splits that are evaluated.
+        num_thresholds: T.
+        settings: epochs and kind of head.
+        keep_weights: keep the trained parameters.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        splits: Sequence[str],
+        num_thresholds: int,
+        settings: TrainingSettings,
+        keep_weights: bool,
+    ) -> None:
+        self._settings = settings
+        self._keep_weights = keep_weights
+        self._reasons = np.full(count, "", dtype=object)
+        self._train_loss = np.full((count, settings.epochs), np.nan, dtype=np.float32)
+        self._objective = np.full((count, settings.epochs), np.nan)
+        self._epochs_run = np.zeros(count, dtype=np.int64)
+        self._best_epoch = np.zeros(count, dtype=np.int64)
+        self._scores = {(split, name): np.zeros(count) for split in splits for name in METRICS}
+        self._curves = {
+            (split, name): np.zeros((count, num_thresholds))
+            for split in splits
+            for name, metric in METRICS.items()
+            if metric.curve
+        }
+        self._rates = {split: np.zeros(count) for split in splits}
+        self._parameters: dict[str, Tensor] = {}
+
+    def put(
+        self,
+        members: Sequence[int],
+        histories: Sequence[HeadHistory],
+        evaluations: Mapping[str, Evaluation],
+        f1_family: Sequence[bool],
+    ) -> None:
+        """Write a tile's heads: what they went through and what they scored."""
+        rows = np.asarray(members)
+        for row, history, bounded in zip(members, histories, f1_family, strict=True):
+            self._train_loss[row, : len(history.train_loss)] = history.train_loss
+            for epoch, value in history.objective.items():
+                self._objective[row, epoch - 1] = value
+            self._epochs_run[row] = len(history.train_loss)
+            self._best_epoch[row] = history.best_epoch
+            self._reasons[row] = _why_diverged(history, bounded)
+            for name, values in history.parameters.items():
+                if self._keep_weights or name in self._settings.learn:
+                    self._storage(name, values)[row] = values.cpu()
+        for split, evaluation in evaluations.items():
+            self._rates[split][rows] = evaluation.predicted_positive_rate.cpu().numpy()
+            for name, scores in evaluation.scores.items():
+                self._scores[split, name][rows] = scores.cpu().numpy()
+            for name, curve in evaluation.curves.items():
+                self._curves[split, name][rows] = curve.cpu().numpy()
+
+    def finish(
+        self, objective: Objective, thresholds: np.ndarray, duration_s: float
+    ) -> HeadResults:
+        """All heads' results, in the order of the replicates, with the leading shape (R,)."""
+        complete = self._reasons == ""
+        evaluated = _evaluated_epochs(self._objective)
+        values = self._scores[objective.split, objective.metric]
+        return HeadResults(
+            shape=(len(complete),),
+            states=np.where(complete, COMPLETE, DIVERGED),
+            reasons=self._reasons,
+            objective=np.where(complete, values, np.nan),
+            scores=self._scores,
+            curves=self._curves,
+            thresholds=thresholds,
+            predicted_positive_rate=self._rates,
+            train_loss=self._train_loss,
+            objective_curve=self._objective[:, evaluated - 1],
+            curve_epochs=evaluated,
+            epochs_run=self._epochs_run,
+            best_epoch=self._best_epoch,
+            parameters=self._parameters if self._keep_weights else None,
+            learned={name: self._parameters[name].numpy() for name in self._settings.learn},
+            head=self._settings.head,
+            duration_s=duration_s,
+        )
+
+    def _storage(self, name: str, values: Tensor) -> Tensor:
+        # setdefault is atomic: two threads that are first at once agree on one of theirs.
+        if name not in self._parameters:
+            fresh = torch.zeros(len(self._reasons), *values.shape)
+            self._parameters.setdefault(name, fresh)
+        return self._parameters[name]
 
 
-def outcome_of(
-    history: HeadHistory,
-    evaluations: Mapping[str, Evaluation],
-    row: int,
-    *,
-    f1_family: bool,
-    keep_weights: bool,
-) -> HeadOutcome:
-    """The outcome of the head in row ``row`` of the evaluations."""
-    reason = _why_diverged(history, f1_family)
-    if keep_weights:
-        history.parameters = {name: values.cpu() for name, values in history.parameters.items()}
-    else:
-        history.parameters = {}
-    return HeadOutcome(
-        reason=reason,
-        history=history,
-        scores={
-            (split, metric): values[row].item()
-            for split, evaluation in evaluations.items()
-            for metric, values in evaluation.scores.items()
-        },
-        curves={
-            (split, metric): values[row].cpu().numpy()
-            for split, evaluation in evaluations.items()
-            for metric, values in evaluation.curves.items()
-        },
-        rates={
-            split: evaluation.predicted_positive_rate[row].item()
-            for split, evaluation in evaluations.items()
-        },
-    )
-
-
-def collect(
-    outcomes: Sequence[HeadOutcome],
-    *,
-    settings: TrainingSettings,
-    objective: Objective,
-    thresholds: np.ndarray,
-    started: float,
-) -> HeadResults:
-    """The results of all heads, in order, with the leading shape (R,)."""
-    count = len(outcomes)
-    reasons = np.array([outcome.reason for outcome in outcomes], dtype=object)
-    complete = reasons == ""
-    scores = {
-        key: np.array([outcome.scores[key] for outcome in outcomes]) for key in outcomes[0].scores
-    }
-    train_loss = np.full((count, settings.epochs), np.nan, dtype=np.float32)
-    epochs = sorted({epoch for outcome in outcomes for epoch in outcome.history.objective})
-    curve = np.full((count, len(epochs)), np.nan)
-    for row, outcome in enumerate(outcomes):
-        losses = outcome.history.train_loss
-        train_loss[row, : len(losses)] = losses
-        for epoch, value in outcome.history.objective.items():
-            curve[row, epochs.index(epoch)] = value
-    return HeadResults(
-        shape=(count,),
-        states=np.where(complete, COMPLETE, DIVERGED),
-        reasons=reasons,
-        objective=np.where(complete, scores[objective.split, objective.metric], np.nan),
-        scores=scores,
-        curves={
-            key: np.stack([outcome.curves[key] for outcome in outcomes])
-            for key in outcomes[0].curves
-        },
-        thresholds=thresholds,
-        predicted_positive_rate={
-            split: np.array([outcome.rates[split] for outcome in outcomes])
-            for split in outcomes[0].rates
-        },
-        train_loss=train_loss,
-        objective_curve=curve,
-        curve_epochs=np.array(epochs),
-        epochs_run=np.array([len(outcome.history.train_loss) for outcome in outcomes]),
-        best_epoch=np.array([outcome.history.best_epoch for outcome in outcomes]),
-        parameters=_stack_parameters(outcomes),
-        head=settings.head,
-        duration_s=time.perf_counter() - started,
-    )
-
-
-def _stack_parameters(outcomes: Sequence[HeadOutcome]) -> dict[str, Tensor] | None:
-    names = list(outcomes[0].history.parameters)
-    if not names:
-        return None
-    return {
-        name: torch.stack([outcome.history.parameters[name] for outcome in outcomes])
-        for name in names
-    }
+def _evaluated_epochs(curve: np.ndarray) -> np.ndarray:
+    """Epochs at which any head has an objective; the last one if none ever had."""
+    epochs = np.flatnonzero(~np.isnan(curve).all(axis=0)) + 1
+    return epochs if len(epochs) else np.array([curve.shape[1]])
 
 
 def _why_diverged(history: HeadHistory, f1_family: bool) -> str:

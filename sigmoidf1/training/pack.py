@@ -11,7 +11,7 @@ import torch
 
 from sigmoidf1.metrics import METRICS
 from sigmoidf1.training.batches import LabelledSet
-from sigmoidf1.training.collecting import HeadOutcome, outcome_of
+from sigmoidf1.training.collecting import ResultArrays
 from sigmoidf1.training.engine import SeedTask, train_tiles
 from sigmoidf1.training.memory import is_out_of_memory
 from sigmoidf1.training.products import Products
@@ -31,7 +31,7 @@ class Pack:
         thresholds: where curves are kept.
         heads: the configurations.
         replicates: (index into ``heads``, seed) of every replicate.
-        keep_weights: keep the trained parameters.
+        results: where the heads' results are written.
     """
 
     data: Mapping[str, LabelledSet]
@@ -40,7 +40,7 @@ class Pack:
     thresholds: np.ndarray
     heads: Sequence[ResolvedHead]
     replicates: Sequence[tuple[int, int]]
-    keep_weights: bool
+    results: ResultArrays
 
     @property
     def _train(self) -> LabelledSet:
@@ -80,7 +80,7 @@ class Pack:
 
     def train(
         self, members: Sequence[int], on_epoch: Callable[[int], None], slots: int | None = None
-    ) -> dict[int, HeadOutcome]:
+    ) -> None:
         """Train and evaluate some replicates of one seed.
 
         Where memory runs out, they are trained in two halves, one after the other, on a GPU in
@@ -100,7 +100,8 @@ class Pack:
             on_epoch(head_epochs)
 
         try:
-            return self._train_together(members, tell, slots)
+            self._train_together(members, tell, slots)
+            return
         except Exception as error:
             if not is_out_of_memory(error) or len(members) == 1:
                 raise
@@ -111,13 +112,12 @@ class Pack:
             torch.cuda.empty_cache()
             slots = max(1, slots // 2)
         middle = len(members) // 2
-        return self.train(members[:middle], on_epoch, slots) | self.train(
-            members[middle:], on_epoch, slots
-        )
+        self.train(members[:middle], on_epoch, slots)
+        self.train(members[middle:], on_epoch, slots)
 
     def _train_together(
         self, members: Sequence[int], on_epoch: Callable[[int], None], slots: int
-    ) -> dict[int, HeadOutcome]:
+    ) -> None:
         scorer = self._scorer()
         task = SeedTask(
             train=self._train,
@@ -130,19 +130,15 @@ class Pack:
         )
         with Products(self.settings.precision).block(self._train.device):
             histories = train_tiles(self._tiles(members, slots), task)
-            outcomes = {}
             for start in range(0, len(members), slots):
                 some = members[start : start + slots]
-                evaluations = scorer.evaluate([histories[m].parameters for m in some], slots)
-                for row, member in enumerate(some):
-                    outcomes[member] = outcome_of(
-                        histories[member],
-                        evaluations,
-                        row,
-                        f1_family=self.heads[self.replicates[member][0]].loss.f1_family,
-                        keep_weights=self.keep_weights,
-                    )
-        return outcomes
+                kept = [histories.pop(member) for member in some]
+                evaluations = scorer.evaluate([history.parameters for history in kept], slots)
+                families = [self._head(member).loss.f1_family for member in some]
+                self.results.put(some, kept, evaluations, families)
+
+    def _head(self, member: int) -> ResolvedHead:
+        return self.heads[self.replicates[member][0]]
 
     def _tiles(self, members: Sequence[int], slots: int) -> list[Tile]:
         return make_tiles(

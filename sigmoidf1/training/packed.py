@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sigmoidf1.errors import InputError
 from sigmoidf1.thresholds import default_thresholds
-from sigmoidf1.training.collecting import HeadOutcome, collect
+from sigmoidf1.training.collecting import ResultArrays
 from sigmoidf1.training.inputs import check_data, check_replicates, labelled_sets, resolve_heads
 from sigmoidf1.training.pack import Pack
 from sigmoidf1.training.results import HeadResults
@@ -133,6 +133,8 @@ def train_replicates(
     check_data(features, targets, splits, objective)
     heads = resolve_heads(configs, targets.shape[1], settings.learn)
     check_replicates(replicates, len(heads))
+    evaluated = [name for name in splits if name != "train" or name == objective.split]
+    results = ResultArrays(len(replicates), evaluated, len(kept), settings, keep_weights)
     packs = {
         place: Pack(
             data=labelled_sets(features, targets, splits, settings, place, max_device_bytes),
@@ -141,23 +143,14 @@ def train_replicates(
             thresholds=kept,
             heads=heads,
             replicates=replicates,
-            keep_weights=keep_weights,
+            results=results,
         )
         for place in dict.fromkeys(devices)
     }
     counter = _Counter(progress, settings.epochs * len(replicates))
     groups = packs[devices[0]].groups(workers=len(devices))
-    outcomes: list[dict[int, HeadOutcome]] = run_on_workers(
-        lambda members, place: packs[place].train(members, counter.add), groups, devices
-    )
-    merged = {member: outcome for part in outcomes for member, outcome in part.items()}
-    return collect(
-        [merged[member] for member in range(len(replicates))],
-        settings=settings,
-        objective=objective,
-        thresholds=kept,
-        started=started,
-    )
+    run_on_workers(lambda members, place: packs[place].train(members, counter.add), groups, devices)
+    return results.finish(objective, kept, time.perf_counter() - started)
 
 
 def _worker_devices(device: Device | Sequence[Device], threads: int | None) -> list[torch.device]:

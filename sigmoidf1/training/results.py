@@ -37,6 +37,7 @@ class HeadResults:
         parameters: name to (*shape, ...), or None when not kept: ``weight`` (D, C) and ``bias``
             (C,) of a linear head; ``hidden.weight`` (D, H), ``hidden.bias`` (H,), ``weight``
             (H, C) and ``bias`` (C,) of an MLP; the learned ``beta`` and ``eta`` (C,).
+        learned: hyperparameter to (*shape, C), for those that were learned with the head.
         head: ``linear`` or ``mlp``.
         duration_s: wall time of training and evaluation.
     """
@@ -55,6 +56,7 @@ class HeadResults:
     epochs_run: np.ndarray
     best_epoch: np.ndarray
     parameters: Mapping[str, Tensor] | None
+    learned: Mapping[str, np.ndarray]
     head: str
     duration_s: float
 
@@ -80,6 +82,7 @@ class HeadResults:
             objective_curve=view(self.objective_curve),
             epochs_run=view(self.epochs_run),
             best_epoch=view(self.best_epoch),
+            learned={name: view(values) for name, values in self.learned.items()},
             parameters=None
             if self.parameters is None
             else {

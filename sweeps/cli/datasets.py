@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,12 +14,22 @@ from sweeps.cli.tables import print_json, print_table
 
 app = typer.Typer(help="The datasets at hand.", no_args_is_help=True, rich_markup_mode="rich")
 
+
+class OnError(StrEnum):
+    """What becomes of bad files, lines and values."""
+
+    stop = "stop"
+    skip = "skip"
+
+
 EMBED_EXAMPLE = "Example: sigmoidf1 embed examples/movie-genres.yaml"
 
 
 @app.command(name="list", epilog="Example: sigmoidf1 datasets list --json")
 def list_(json: options.Json = False) -> None:
     """List the datasets, what each needs, and whether it can be used now."""
+    from rich.markup import escape
+
     from sigmoidf1.datasets import list_datasets
 
     rows = list_datasets()
@@ -26,16 +38,64 @@ def list_(json: options.Json = False) -> None:
         return
     print_table(
         ["dataset", "kind", "available", "description"],
-        [
-            [
-                row["name"],
-                row["modality"],
-                "yes" if row["available"] else f"no: {row['how_to_get']}",
-                row["description"],
-            ]
-            for row in rows
-        ],
+        [[row["name"], row["modality"], _availability(row), row["description"]] for row in rows],
     )
+
+
+@app.command(epilog="Example: sigmoidf1 datasets show cancer_hallmarks --root Hallmarks-of-Cancer")
+def show(
+    name: Annotated[str, typer.Argument(help="A dataset of `datasets list`, or hf:NAME.")],
+    root: Annotated[
+        Path | None, typer.Option(help="The dataset's folder (data.root); default: none.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Set an option of the dataset, e.g. data.limit=4000. May be repeated.",
+        ),
+    ] = None,
+    on_error: Annotated[
+        OnError | None,
+        typer.Option(help="Stop at the first bad file or line, or skip and list them."),
+    ] = None,
+    check_files: Annotated[
+        bool, typer.Option("--check-files", help="Also read every image: is it whole, is it twice?")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Show a dataset's statistics: sizes, labels per example, imbalance, co-occurrence."""
+    from sigmoidf1.datasets.statistics import show_dataset
+    from sweeps.cli.dataset_statistics import print_statistics
+    from sweeps.spec_text import apply_overrides, parse_override
+
+    document: dict[str, Any] = {"data": {"dataset": name}}
+    if root is not None:
+        document["data"]["root"] = str(root)
+    if on_error is not None:
+        document["data"]["on_error"] = on_error.value
+    if check_files:
+        document["data"]["check_files"] = True
+    overrides = [parse_override(text) for text in set_ or []]
+    apply_overrides(
+        document,
+        [(key if key.startswith("data.") else f"data.{key}", value) for key, value in overrides],
+    )
+    statistics = show_dataset(document["data"])
+    if json:
+        print_json(statistics)
+    else:
+        print_statistics(statistics)
+
+
+def _availability(row: Mapping[str, Any]) -> str:
+    if not row["available"]:
+        return f"no: {row['how']}"
+    names = {option["name"] for option in row["options"]}
+    if "path" in names:
+        return "with data.path"
+    return "yes" if row["get"] is None else "with data.root"
 
 
 def embed(

@@ -1,4 +1,4 @@
-"""One entry point: everything that can be said of one metric of one loss, and why the rest cannot."""
+"""One entry point: all that can be said of one metric of one loss, and why the rest cannot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sweeps.errors import SweepError
+from sweeps.sensitivity import analysis_context as context
 from sweeps.sensitivity import analysis_parts as parts
 from sweeps.sensitivity import analysis_variance as variance
 from sweeps.sensitivity.analysis_data import (
@@ -93,16 +94,14 @@ def analyse(
         rate = rates if rates.shape == shape else None
     flags = collapse_flags(table, rate, positive_rate=positive_rate)
     bounded = question.bounded and parts.in_unit_interval(table)
-    intervals = seed_intervals(
-        table.means, table.variances, table.n, level=level, bounded=bounded
-    )
+    intervals = seed_intervals(table.means, table.variances, table.n, level=level, bounded=bounded)
     shared = parts.shared_variance(table, flags.any, seed=seed)
     common = parts.shared_intervals(table, shared, level=level, bounded=bounded)
     bound = parts.shared_intervals(table, shared, level=level, bounded=bounded, one_sided=True)
     compared, why_not = parts.compared_rows(table, flags.any, higher_is_better=higher)
     tied, probability, frequency = parts.against_best(table, compared, question, level, seed)
     test = None if test_scores is None else seed_table(own, test_scores, value="value")
-    choices, near = parts.choices(table, bound.low if higher else bound.high, higher)
+    choices, near = parts.choices(table, bound.low if higher else bound.high, flags.any, higher)
     anova, simple = variance.grid_variance(table, flags.any, higher_is_better=higher, level=level)
     without = isinstance(anova, Unavailable) if importances is None else importances
     columns: dict[str, Any] = {
@@ -125,7 +124,7 @@ def analyse(
         **({} if test is None else {"test_mean": test.means, "test_sd": np.sqrt(test.variances)}),
         **parts.diagnostics(own, replicates, table),
     }
-    threshold, trade_off = parts.threshold_parts(curves, table, question)
+    threshold, trade_off = context.threshold_parts(curves, table, question)
     return Analysis(
         question=question,
         counts={state: int(count.sum()) for state, count in table.counts.items()},
@@ -141,17 +140,17 @@ def analyse(
         else Unavailable("the design is a grid: see the analysis of variance"),
         sobol=variance.sobol(table, seed, level),
         choices=choices,
-        choice_values=parts.choice_values(choices, table, common, test, level, bounded),
+        choice_values=parts.choice_values(choices, table, common, test, flags, level, bounded),
         probability=probability,
         tied=tied,
         plateau=parts.plateaus(table, tied, epsilon, higher),
         optimism=optimism(table, compared, kept, question, seed),
         threshold=threshold,
         trade_off=trade_off,
-        baseline=parts.baseline(table, common, baselines, higher),
-        expected_best=parts.expected(table, test, higher),
+        baseline=context.baseline(table, common, baselines, higher),
+        expected_best=context.expected(table, test, higher),
         kept=kept_cells(kept, table, question, curves, seed=seed, level=level),
-        seeds=parts.seeds(table, compared, seed=seed),
+        seeds=context.seeds(table, compared, seed=seed),
     )
 
 

@@ -80,18 +80,23 @@ class KeptScores:
     """
 
     validation: Mapping[int, npt.NDArray[np.floating]]
-    validation_targets: npt.NDArray[np.generic]
+    validation_targets: npt.NDArray[Any]
     test: Mapping[int, npt.NDArray[np.floating]] = field(default_factory=dict)
-    test_targets: npt.NDArray[np.generic] | None = None
+    test_targets: npt.NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
 class NoiseSummary:
-    """Seed noise of the compared cells, see :class:`~sweeps.sensitivity.variances.SeedNoise`."""
+    """Seed noise of the compared cells, see :class:`~sweeps.sensitivity.variances.SeedNoise`.
+
+    ``residual_sd`` is pooled; ``typical_sd`` is the median cell's where their noise differs, and
+    ``smallest_sd`` and ``largest_sd`` are the cells' own.
+    """
 
     n_cells: int
     n_seeds: int
     residual_sd: float
+    typical_sd: float
     seed_sd: float
     df_residual: float
     homogeneity_p: float
@@ -139,7 +144,8 @@ class Analysis:
         simple_effects: of a two-parameter grid.
         importance: Optuna's estimates, for designs that are no grid (or when asked).
         sobol: indices of a Saltelli design.
-        choices: the cell of each rule, with its values on test where given.
+        choices: the cell of each rule.
+        choice_values: the same, with setting, flags, value, and value on test where given.
         probability: probability of being best, aligned with ``compared``.
         tied: the tied set, aligned with ``compared``.
         plateau: share of the grid within ε of the best.
@@ -200,5 +206,3 @@ class KeptCell:
     intervals: dict[str, Any]
     against_best: dict[str, Any]
     threshold_rules: list[RuleScore] | Unavailable
-
-

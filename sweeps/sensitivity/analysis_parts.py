@@ -8,29 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sweeps.sensitivity.analysis_data import (
-    NoiseSummary,
-    Question,
-    SeedsNeeded,
-    ThresholdCurves,
-    Unavailable,
-)
+from sweeps.sensitivity.analysis_data import NoiseSummary, Question, Unavailable
 from sweeps.sensitivity.collapse import Collapse
-from sweeps.sensitivity.comparison import expected_best
 from sweeps.sensitivity.intervals import Intervals, seed_intervals
 from sweeps.sensitivity.mcb import TiedSet, tied_with_best
 from sweeps.sensitivity.probability import ProbabilityBest, probability_best, selection_frequency
 from sweeps.sensitivity.rules import RULES, Choice, choose, neighbourhood, plateau
 from sweeps.sensitivity.seed_table import BoolArray, FloatArray, IntArray, SeedTable, row_means
-from sweeps.sensitivity.seeds_needed import detectable_difference, seeds_needed
-from sweeps.sensitivity.thresholds import (
-    ThresholdRegret,
-    offset_threshold_trade_off,
-    threshold_regret,
-)
 from sweeps.sensitivity.variances import moderate, seed_noise
 
-WANTED_DIFFERENCES = (0.001, 0.002, 0.005, 0.01, 0.02)
 DIAGNOSTICS_OF_STORE = (
     "replicate_id", "cell_id", "loss", "seed", "state", "reason", "attempts", "objective",
     "pack_id", "pack_index", "started_at", "finished_at", "worker", "predicted_positive_rate",
@@ -114,7 +100,9 @@ def against_best(
         return nothing, nothing, None
     values = table.values[rows]
     if len(rows) > 1 and values.shape[1] < 2:
-        nothing = Unavailable("one seed: seed noise is unknown, so no cell can be told from another")
+        nothing = Unavailable(
+            "one seed: seed noise is unknown, so no cell can be told from another"
+        )
         return nothing, nothing, None
     tied = tied_with_best(values, higher_is_better=higher, level=level, seed=seed)
     probability = probability_best(values, higher_is_better=higher, seed=seed)
@@ -134,6 +122,9 @@ def spread(
         member = np.zeros(k, bool)
         member[rows] = tied.tied
         columns["tied"] = member
+        noisy = np.zeros(k, bool)
+        noisy[rows] = tied.noisy
+        columns["tied_by_noise"] = noisy
     numbers = {
         "probability_best": probability.probability
         if isinstance(probability, ProbabilityBest)
@@ -149,10 +140,15 @@ def spread(
 
 
 def choices(
-    table: SeedTable, bound: FloatArray, higher: bool
+    table: SeedTable, bound: FloatArray, flagged: BoolArray, higher: bool
 ) -> tuple[list[Choice], dict[str, FloatArray]]:
-    """Return the choice of each rule, and the numbers they rank by."""
+    """Return the choice of each rule, and the numbers they rank by.
+
+    A flagged cell is chosen by its mean if that is the best there is; the careful rules pass over
+    flagged cells, since nothing is as certain and robust as a constant prediction.
+    """
     eligible = table.finished & (table.n > 0)
+    learnt = eligible & ~flagged if (eligible & ~flagged).any() else eligible
     numeric = {
         name: column for name, column in table.parameters.items() if len(set(map(repr, column))) > 1
     }
@@ -175,8 +171,8 @@ def choices(
     }
     found = [
         choose(
-            rule, numbers[rule], eligible, table.clean, higher_is_better=higher,
-            reason=why.get(rule),
+            rule, numbers[rule], eligible if rule == "mean" else learnt, table.clean,
+            higher_is_better=higher, reason=why.get(rule),
         )
         for rule in RULES
     ]  # fmt: skip
@@ -197,6 +193,7 @@ def choice_values(
     table: SeedTable,
     shared: Intervals,
     test: SeedTable | None,
+    flags: Collapse,
     level: float,
     bounded: bool,
 ) -> list[dict[str, Any]]:
@@ -213,7 +210,12 @@ def choice_values(
         if (k := choice.row) is not None:
             entry["cell_id"] = int(table.cell_ids[k])
             entry["parameters"] = {name: column[k] for name, column in table.parameters.items()}
-            entry["n"] = int(table.n[k])
+            entry["n"], entry["ranked_by"] = int(table.n[k]), choice.value
+            entry["flags"] = [
+                name
+                for name in ("predicts_none", "predicts_all", "stuck")
+                if bool(getattr(flags, name)[k])
+            ]
             entry["mean"], entry["low"] = float(table.means[k]), float(shared.low[k])
             entry["high"], entry["no_interval"] = float(shared.high[k]), shared.reasons[k]
             if test is not None and on_test is not None:
@@ -236,6 +238,7 @@ def plateaus(
     if isinstance(tied, TiedSet):
         found["tied_share"] = float(tied.tied.sum()) / len(table)
         found["tied_cells"] = int(tied.tied.sum())
+        found["tied_by_noise"] = int(tied.noisy.sum())
     return found
 
 
@@ -258,9 +261,9 @@ def noise_summary(table: SeedTable, rows: IntArray, *, seed: int) -> NoiseSummar
     noise = seed_noise(table.values[rows], seed=seed)
     own = np.sqrt(noise.cell_residual)
     return NoiseSummary(
-        noise.n_cells, noise.n_seeds, float(np.sqrt(noise.residual)), float(np.sqrt(noise.seed)),
-        noise.df_residual, noise.homogeneity_p, noise.homogeneous, float(own.min()),
-        float(own.max()),
+        noise.n_cells, noise.n_seeds, float(np.sqrt(noise.residual)),
+        float(np.sqrt(np.median(noise.comparison))), float(np.sqrt(noise.seed)), noise.df_residual,
+        noise.homogeneity_p, noise.homogeneous, float(own.min()), float(own.max()),
     )  # fmt: skip
 
 
@@ -283,82 +286,3 @@ def diagnostics(
     complete = replicates[replicates["state"] == "complete"].sort_values(["cell_id", "seed"])
     by_cell = complete.groupby("cell_id")[names].mean().reindex(table.cell_ids)
     return {f"diagnostic_{name}": by_cell[name].to_numpy(np.float64) for name in names}
-
-
-def threshold_parts(
-    curves: ThresholdCurves | None, table: SeedTable, question: Question
-) -> tuple[ThresholdRegret | Unavailable, tuple[float, float] | Unavailable]:
-    """Return the regret of the fixed threshold, and the trade-off of η with logit(t)."""
-    if curves is None or question.threshold is None:
-        why = Unavailable(
-            "the metric takes no threshold"
-            if question.threshold is None
-            else "the metric is kept at one threshold only"
-        )
-        return why, why
-    regret = threshold_regret(
-        row_means(curves.validation), curves.thresholds, fixed=question.threshold,
-        test=None if curves.test is None else row_means(curves.test),
-        eligible=table.finished & table.whole, higher_is_better=question.higher_is_better,
-    )  # fmt: skip
-    eta = table.parameters.get("eta")
-    if eta is None:
-        return regret, Unavailable("η does not vary, or the loss has none")
-    # Along the ridge only: far from it a tuned threshold rescues heads that learnt nothing.
-    good, _ = plateau(
-        regret.validation_tuned, 0.02, higher_is_better=question.higher_is_better
-    )
-    offsets = np.where(good, np.array([np.nan if e is None else e for e in eta], float), np.nan)
-    slope = offset_threshold_trade_off(offsets, regret.tuned)
-    return regret, slope or Unavailable("fewer than three cells near the best, or one η among them")
-
-
-def baseline(
-    table: SeedTable, shared: Intervals, values: Mapping[str, float] | None, higher: bool
-) -> dict[str, Any] | Unavailable:
-    """Count the cells whose interval over seeds lies above, around or below each constant."""
-    if not values:
-        return Unavailable("no baseline is known for this split and metric")
-    found: dict[str, Any] = {}
-    sign = 1.0 if higher else -1.0
-    low, high = (shared.low, shared.high) if higher else (-shared.high, -shared.low)
-    known = np.isfinite(low)
-    for name, value in values.items():
-        better = known & (low > sign * value)
-        worse = known & (high < sign * value)
-        found[name] = {
-            "value": float(value),
-            "better": int(better.sum()),
-            "worse": int(worse.sum()),
-            "not_told_apart": int((known & ~better & ~worse).sum()),
-            "no_interval": int((~known).sum()),
-            "better_by_mean": int((sign * (table.means - value) > 0).sum()),
-        }
-    return found
-
-
-def expected(table: SeedTable, test: SeedTable | None, higher: bool) -> dict[str, Any] | Unavailable:
-    """Return the expected best of m cells on the choosing split, and read on test."""
-    means = np.where(table.finished, table.means, np.nan)
-    curve = expected_best(means, higher_is_better=higher)
-    if not len(curve):
-        return Unavailable("no finished cell has a value")
-    found: dict[str, Any] = {"m": np.arange(1, len(curve) + 1), "chosen": curve}
-    if test is not None:
-        found["test"] = expected_best(means, test.means, higher_is_better=higher)
-    found["without_value"] = int((~np.isfinite(means)).sum())
-    return found
-
-
-def seeds(table: SeedTable, rows: IntArray, *, seed: int) -> SeedsNeeded | Unavailable:
-    """Return what the current seeds can show between two of the better cells."""
-    if len(rows) < 2 or len(table.seeds) < 2:
-        return Unavailable("seed noise needs two cells with the same two seeds or more")
-    noise = seed_noise(table.values[rows], seed=seed)
-    # A heavy-noise cell somewhere in the grid is not what a comparison near the best suffers from.
-    sd = float(np.sqrt(2 * np.median(noise.comparison)))
-    n = len(table.seeds)
-    needed = {f"{wanted:g}": seeds_needed(sd, wanted) for wanted in WANTED_DIFFERENCES}
-    kind = "pooled residual variance" if noise.homogeneous else "median moderated variance"
-    method = f"paired t test of two cells, 5 %, power 80 %, {kind} over seeds"
-    return SeedsNeeded(n, sd, detectable_difference(sd, n), needed, method)

@@ -20,11 +20,15 @@ from sweeps.sensitivity.sobol import NoSobolError, SobolIndices, sobol_indices
 def grid_variance(
     table: SeedTable, flagged: BoolArray, *, higher_is_better: bool, level: float
 ) -> tuple[Anova | Unavailable, list[SimpleEffect] | Unavailable]:
-    """Return the ANOVA and simple effects of the cells that learnt something and have every seed."""
+    """Return ANOVA and simple effects of the cells that learnt something and have every seed."""
     rows = np.flatnonzero(table.whole & ~flagged)
     if not len(rows):
+        known = table.values[np.isfinite(table.values)]
+        equal = len(known) > 1 and np.ptp(known) == 0
         nothing = Unavailable(
-            "every cell is collapsed or lacks a seed" if len(table) else "there is no cell"
+            "all values are equal: there is no variance to divide"
+            if equal
+            else "every cell is collapsed or lacks a seed"
         )
         return nothing, nothing
     part = table.take(rows)

@@ -1,4 +1,4 @@
-"""Analysis of variance of a grid, with seeds as a block: what β, η and β×η do, beyond seed noise."""
+"""Analysis of variance of a grid, with seeds as a block: what β, η and β×η do beyond noise."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _balanced(
 def _type_two(
     index: Mapping[str, IntArray], sizes: Mapping[str, int], values: FloatArray
 ) -> dict[tuple[str, ...], tuple[float, int]]:
-    """Compare least-squares fits of the cell means; all seeds in every cell keep the block apart."""
+    """Compare least-squares fits of cell means; all seeds in every cell keep the block apart."""
     means = values.mean(axis=1) - values.mean()
     effects = _subsets(list(sizes))
     top = effects[-1]

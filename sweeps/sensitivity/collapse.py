@@ -62,17 +62,18 @@ def collapse_flags(
         The flags. A cell with one seed or a missing one is judged by the seeds it has; ``stuck``
         needs two seeds at least.
     """
-    nothing = np.zeros(len(table), bool)
-    everything = nothing.copy()
+    nothing: BoolArray = np.zeros(len(table), bool)
+    everything: BoolArray = nothing.copy()
     if predicted_rate is not None:
         known = np.isfinite(predicted_rate) & np.isfinite(table.values)
         p = positive_rate
         low = 0.0 if p is None else tolerance * p
         high = 1.0 if p is None else 1 - tolerance * (1 - p)
         some = known.any(axis=1)
-        nothing = some & (~known | (predicted_rate <= low)).all(axis=1)
-        everything = some & (~known | (predicted_rate >= high)).all(axis=1)
-    return Collapse(nothing, everything, _stuck(table), predicted_rate is not None)
+        nothing = some & np.all(~known | (predicted_rate <= low), axis=1)
+        everything = some & np.all(~known | (predicted_rate >= high), axis=1)
+    judged = predicted_rate is not None and bool(np.isfinite(predicted_rate).any())
+    return Collapse(nothing, everything, _stuck(table), judged)
 
 
 def rate_from_scores(

@@ -1,9 +1,9 @@
-"""Across datasets: mean ranks of losses, and the regret of carrying one dataset's best to another."""
+"""Across datasets: mean ranks of losses, and the regret of carrying a best cell to another."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,7 +149,7 @@ def transfer_regret(
     """
     names = tuple(sorted(validation))
     read = validation if test is None else test
-    common: Sequence[str] = sorted(
+    common: list[str] = sorted(
         set.intersection(
             *(set(series.dropna().index) for series in validation.values()),
             *(set(series.dropna().index) for series in read.values()),

@@ -90,7 +90,7 @@ class ExampleBootstrap:
 
 def bootstrap_examples(
     probs: Mapping[Any, npt.NDArray[np.floating]],
-    targets: npt.NDArray[np.generic],
+    targets: npt.NDArray[Any],
     metric: str | CountMetric,
     threshold: float | Mapping[Any, float],
     *,

@@ -1,4 +1,4 @@
-"""Parameter importances of designs that are no grid: Optuna's PED-ANOVA and fANOVA, as estimates."""
+"""Parameter importances of designs that are no grid, as estimates by Optuna's evaluators."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def parameter_importance(
     if n_known > MAX_CELLS:
         rows = np.sort(rng.choice(rows, MAX_CELLS, replace=False))
     varying = {
-        name: [_plain(column[i]) for i in rows]
+        name: [_plain(column[i]) for i in rows.tolist()]
         for name, column in parameters.items()
-        if len({repr(_plain(column[i])) for i in rows}) > 1
+        if len({repr(_plain(column[i])) for i in rows.tolist()}) > 1
     }
     if len(rows) < MIN_CELLS:
         raise NoImportanceError(f"{len(rows)} cells with a value are too few; {MIN_CELLS} needed")

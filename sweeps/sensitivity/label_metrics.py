@@ -7,6 +7,7 @@ may be fractions here, as those of a bootstrap sample or a weighted one are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +83,7 @@ def count_metric(metric: str | CountMetric) -> CountMetric:
 def score(
     metric: str | CountMetric,
     probs: npt.NDArray[np.floating],
-    targets: npt.NDArray[np.generic],
+    targets: npt.NDArray[Any],
     threshold: npt.ArrayLike,
 ) -> FloatArray:
     """Return a metric of probabilities cut at a threshold.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from sweeps.sensitivity.intervals import t_quantile
+from sweeps.sensitivity.quadrature import chi_nodes
 from sweeps.sensitivity.seed_table import BoolArray, FloatArray
-from sweeps.sensitivity.variances import SeedNoise, seed_noise
+from sweeps.sensitivity.variances import ROUNDING, SeedNoise, seed_noise
 
 RIVALS = 50
+EXACT = "the differences between cells are the same for every seed: compared exactly"
+SCREENED = "unequal seed noise: screened pair by pair on moderated variances"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,8 @@ class TiedSet:
         method: how, in words.
         margin: how far below the best mean a cell may lie and be a member; None where it differs
             from cell to cell.
+        noisy: (K,) members that lie further below the best than a cell of typical noise could:
+            nothing speaks for them but that too few seeds speak against them.
     """
 
     tied: BoolArray
@@ -35,8 +41,10 @@ class TiedSet:
     level: float
     method: str
     margin: float | None
+    noisy: BoolArray
 
 
+@functools.lru_cache(maxsize=256)
 def hsu_critical_value(n_rivals: int, df: float, *, level: float = 0.95) -> float:
     """Return the one-sided critical value of Hsu's MCB for equal sample sizes.
 
@@ -59,29 +67,19 @@ def hsu_critical_value(n_rivals: int, df: float, *, level: float = 0.95) -> floa
         >>> round(hsu_critical_value(1, 10), 3)   # Student's t
         1.812
     """
-    z = np.linspace(-8.5, 8.5, 341)
+    z = np.linspace(-7.5, 7.5, 121)
     weight_z = np.exp(-(z**2) / 2)
     weight_z /= weight_z.sum()
-    nodes, weight_s = np.polynomial.legendre.leggauss(96)
-    if math.isfinite(df) and df < 1e6:
-        s = np.sqrt(special.chdtri(df, 1 - (nodes + 1) / 2) / df)
-        weight_s = weight_s / 2
-    else:
-        s, weight_s = np.ones(1), np.ones(1)
+    s, weight_s = chi_nodes(df)
 
     def probability(d: float) -> float:
         inner = np.exp(n_rivals * special.log_ndtr(z[None, :] + math.sqrt(2) * d * s[:, None]))
         return float(weight_s @ (inner @ weight_z))
 
-    low, high = -5.0, 5.0
+    high = 5.0
     while probability(high) < level and high < 1e6:
         high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if probability(middle) < level else (low, middle)
-        if high - low < 1e-8:
-            break
-    return (low + high) / 2
+    return float(optimize.brentq(lambda d: probability(d) - level, -5.0, high, xtol=1e-7))
 
 
 def tied_with_best(
@@ -92,9 +90,10 @@ def tied_with_best(
     Equal residual variances (:func:`~sweeps.sensitivity.variances.homogeneity_p` at least .05):
     Hsu's constrained intervals ``[-(m_i - max m_j - w)^-, (m_i - max m_j + w)^+]`` with
     ``w = d sqrt(2 MS_res / S)``. Else cells are first screened, each pair by its own moderated
-    variance at a Bonferroni-corrected level that spends half of the error, and the survivors, if
-    their variances agree, compared by Hsu at the other half; if they do not, the screening is
-    done at the full level and its survivors are the set.
+    variance at a Bonferroni-corrected level that spends half of the error. Survivors that lie near
+    the best are then compared by Hsu at the other half, if their variances agree; those far from it
+    that only their own noise keeps stay members, marked ``noisy``. If they do not agree, the
+    screening is done at the full level and its survivors are the set.
 
     Args:
         values: (K, S) without gaps, every cell with the same seeds, K >= 1, S >= 2.
@@ -116,33 +115,34 @@ def tied_with_best(
     signed = values if higher_is_better else -values
     k = len(signed)
     if k == 1:
-        zero = np.zeros(1)
-        return TiedSet(np.ones(1, bool), zero, zero.copy(), level, "a single cell", 0.0)
+        zero, no = np.zeros(1), np.zeros(1, bool)
+        return TiedSet(np.ones(1, bool), zero, zero.copy(), level, "a single cell", 0.0, no)
     noise = seed_noise(signed, seed=seed)
     if noise.residual == 0:
         gap = _gaps(signed.mean(axis=1))
-        return TiedSet(
-            gap >= 0, np.minimum(gap, 0), np.maximum(gap, 0), level,
-            "the differences between cells are the same for every seed: compared exactly", 0.0,
-        )  # fmt: skip
+        gap = np.where(np.abs(gap) <= ROUNDING * np.abs(signed).max(), 0.0, gap)
+        low, high = np.minimum(gap, 0.0), np.maximum(gap, 0.0)
+        return TiedSet(gap >= 0, low, high, level, EXACT, 0.0, np.zeros(k, bool))
     if noise.homogeneous:
         return _hsu(signed, noise, level, "Hsu's MCB on the pooled seed-blocked variance")
+    typical = hsu_critical_value(k - 1, noise.df_moderated, level=level) * math.sqrt(
+        2 * float(np.median(noise.moderated)) / noise.n_seeds
+    )
+    far = _gaps(signed.mean(axis=1)) < -typical
     half = 1 - (1 - level) / 2
     survivors, low, high = _screen(signed, noise, half)
-    rows = np.flatnonzero(survivors)
-    screened = "unequal seed noise: screened pair by pair on moderated variances"
-    if len(rows) == 1:
-        return TiedSet(survivors, low, high, level, f"{screened}; one cell survives", None)
-    among = seed_noise(signed[rows], seed=seed)
-    if among.homogeneous and among.residual > 0:
-        within = _hsu(signed[rows], among, half, "")
-        low[rows], high[rows] = within.low, within.high
-        tied = np.zeros(k, bool)
-        tied[rows] = within.tied
-        method = f"{screened}, then Hsu's MCB among the {len(rows)} survivors"
-        return TiedSet(tied, low, high, level, method, within.margin)
+    # A noisy survivor stays whatever the others do, so these can be compared without it.
+    core = np.flatnonzero(survivors & ~far)
+    among = seed_noise(signed[core], seed=seed) if len(core) > 1 else None
+    if among is not None and among.homogeneous and among.residual > 0:
+        within = _hsu(signed[core], among, half, "")
+        low[core], high[core] = within.low, within.high
+        tied = survivors & far
+        tied[core] = within.tied
+        method = f"{SCREENED}, then Hsu's MCB among {len(core)} survivors of like noise"
+        return TiedSet(tied, low, high, level, method, within.margin, survivors & far)
     survivors, low, high = _screen(signed, noise, level)
-    return TiedSet(survivors, low, high, level, screened, None)
+    return TiedSet(survivors, low, high, level, SCREENED, None, survivors & far)
 
 
 def _hsu(values: FloatArray, noise: SeedNoise, level: float, method: str) -> TiedSet:
@@ -150,7 +150,7 @@ def _hsu(values: FloatArray, noise: SeedNoise, level: float, method: str) -> Tie
     width = d * math.sqrt(2 * noise.residual / noise.n_seeds)
     gap = _gaps(values.mean(axis=1))
     low, high = np.minimum(gap - width, 0.0), np.maximum(gap + width, 0.0)
-    return TiedSet(high > 0, low, high, level, method, width)
+    return TiedSet(high > 0, low, high, level, method, width, np.zeros(len(gap), bool))
 
 
 def _gaps(means: FloatArray) -> FloatArray:

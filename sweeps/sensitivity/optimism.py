@@ -64,7 +64,7 @@ def optimism_over_seeds(
     Source: data splitting for selection bias, Cawley & Talbot (2010), JMLR 11:2079.
     """
     signed = values if higher_is_better else -values
-    k, s = signed.shape
+    s = signed.shape[1]
     if s < 2:
         raise ValueError(f"optimism over seeds needs two seeds, but got {s}. Add seeds.")
     half = s // 2
@@ -96,7 +96,7 @@ def optimism_over_seeds(
 
 def optimism_over_examples(
     probs: Mapping[Any, npt.NDArray[np.floating]],
-    targets: npt.NDArray[np.generic],
+    targets: npt.NDArray[Any],
     metric: str | CountMetric,
     thresholds: FloatArray,
     *,

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.sensitivity.seed_table import FloatArray
-from sweeps.sensitivity.variances import seed_noise
+from sweeps.sensitivity.variances import ROUNDING, seed_noise
 
 DRAWS = 4000
 RESAMPLES = 2000
 _CHUNK = 2_000_000
-_SCALES = 200
+_SCALES = 40
+_CENTRES = 21
+_SHARE_PRIOR = np.array([0.7, 0.1, 0.1, 0.1])
+_MOST_NUMBERS = 12_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,21 +45,25 @@ def probability_best(
     """Return the posterior probability that each cell is the best.
 
     ``m_k | theta_k ~ N(theta_k, v_k)`` with ``v_k`` the seed-blocked variance of a mean (pooled
-    where sound, else moderated) and ``theta_k ~ N(mu, tau^2)``, flat in mu and in tau on
-    [0, 5 sd(m)]. Given tau and v, theta is normal with mean ``B m_k + (1 - B) mu`` and
-    ``B = tau^2 / (tau^2 + v)``; tau is drawn from its marginal posterior on a grid, v from its
-    scaled inverse chi-square. So identical cells share the probability evenly, where a bootstrap
-    over five seeds gives the luckiest of 270 about .3.
+    where sound, else moderated), and ``theta_k ~ (1 - e) N(mu, tau^2) + e N(mu, tau^2 + w^2)``:
+    most cells alike, a share e of outliers on a wide scale w (the widest gap, or ten times the
+    spread), so that a true winner among many equal cells is not shrunk away. mu and tau have flat
+    priors on a grid, e is 0 with prior .7 and 1/K, .03 or .15 with .1 each; they are drawn from
+    their joint posterior, v from its scaled inverse chi-square; given them theta_k is normal with
+    mean ``B m_k + (1 - B) mu``, ``B = tau^2 / (tau^2 + v)`` (w^2 added for an outlier). So
+    identical cells share the probability evenly, where a bootstrap over five seeds gives the
+    luckiest of 270 about .3.
 
-    The prior is fitted to the contenders, cells within ``(3 + sqrt(2 log K)) sqrt(2 v)`` of the
-    best mean: the long lower tail of a grid (collapsed cells) says nothing of how the good cells
-    differ.
+    The prior is fitted to the contenders, cells within ``(3 + sqrt(2 log K)) sqrt(v* + v~)`` of
+    the best mean, v* the best cell's variance and v~ the median cell's: the long lower tail of a
+    grid says nothing of how the good cells differ, and a far cell whose own noise is huge would
+    else be shrunk up among them.
 
     Args:
         values: (K, S) without gaps, S >= 2, K >= 1.
         higher_is_better: the metric's direction.
         seed: of the draws.
-        draws: number of draws.
+        draws: number of draws; fewer, but 1,000 at least, when there are thousands of contenders.
 
     Returns:
         The probabilities.
@@ -64,7 +71,8 @@ def probability_best(
     Raises:
         ValueError: fewer than two seeds or a gap.
 
-    Source: normal-normal model, Gelman et al., Bayesian Data Analysis, 3rd ed., sec. 5.4.
+    Source: normal-normal model, Gelman et al., Bayesian Data Analysis, 3rd ed., sec. 5.4; the
+    outliers' component after Box & Tiao (1968), Biometrika 55:119.
     """
     signed = values if higher_is_better else -values
     k = len(signed)
@@ -73,22 +81,62 @@ def probability_best(
     noise = seed_noise(signed, seed=seed)
     means = signed.mean(axis=1)
     if noise.residual == 0:
-        top = means == means.max()
+        top = means >= means.max() - ROUNDING * np.abs(signed).max()
         method = "the differences between cells are the same for every seed: compared exactly"
         return ProbabilityBest(top / top.sum(), 0.0, 1.0, int(top.sum()), method)
     v = noise.comparison / noise.n_seeds
     best = int(np.argmax(means))
-    reach = (3 + math.sqrt(2 * math.log(k))) * np.sqrt(v + v[best])
+    reach = (3 + math.sqrt(2 * math.log(k))) * math.sqrt(v[best] + float(np.median(v)))
     rows = np.flatnonzero(means >= means[best] - reach)
     rng = np.random.default_rng(seed)
     common = noise.homogeneous
+    draws = max(min(draws, 1000), min(draws, _MOST_NUMBERS // len(rows)))
     wins, shrinkage = _simulate(means[rows], v[rows], noise.df_comparison, common, draws, rng)
     probability = np.zeros(k)
     probability[rows] = wins / draws
     error = math.sqrt(float(probability.max()) * (1 - float(probability.max())) / draws)
     kind = "pooled" if common else "moderated (the cells' noise differs)"
-    method = f"normal-normal posterior with shrinkage, seed-blocked variance {kind}, {draws} draws"
+    method = (
+        "normal-normal posterior with shrinkage and outliers, seed-blocked variance "
+        f"{kind}, {draws} draws"
+    )
     return ProbabilityBest(probability, error, shrinkage, len(rows), method)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prior:
+    """Grid of prior parameters with their joint posterior; one entry a combination."""
+
+    mu: FloatArray
+    scale: FloatArray
+    outliers: FloatArray
+    weight: FloatArray
+    slab: float
+
+
+def _fit_prior(means: FloatArray, v: FloatArray) -> _Prior:
+    """Return the posterior of (mu, tau, epsilon) on a grid, given the means."""
+    k = len(means)
+    middle = float(np.median(means))
+    away = np.abs(means - middle)
+    width = max(1.4826 * float(np.median(away)), math.sqrt(float(np.median(v))))
+    slab = max(float(away.max()), 10 * width)
+    mus = middle + 5 * width / math.sqrt(k) * np.linspace(-1, 1, _CENTRES)
+    scales = 5 * width * np.linspace(0, 1, _SCALES)
+    shares = np.array([0.0, min(1 / k, 0.03), 0.03, 0.15])
+    logs = np.empty((len(shares), _SCALES, _CENTRES))
+    for a, scale in enumerate(scales):
+        body, tail = v + scale**2, v + scale**2 + slab**2
+        squares = (means[None, :] - mus[:, None]) ** 2
+        log_body = -0.5 * (squares / body + np.log(body))
+        log_odds = -0.5 * (squares / tail + np.log(tail)) - log_body
+        odds = np.exp(np.minimum(log_odds, 600.0))
+        for e, share in enumerate(shares):
+            logs[e, a] = (log_body + np.log1p(share * (odds - 1))).sum(axis=1)
+    logs += np.log(_SHARE_PRIOR)[:, None, None]
+    weight = np.exp(logs - logs.max())
+    share, scale, mu = np.meshgrid(shares, scales, mus, indexing="ij")
+    return _Prior(mu.ravel(), scale.ravel(), share.ravel(), weight.ravel() / weight.sum(), slab)
 
 
 def _simulate(
@@ -103,40 +151,36 @@ def _simulate(
     k = len(means)
     if k == 1:
         return np.full(1, float(draws)), 1.0
-    scales = np.linspace(0.0, 5 * float(means.std(ddof=1)) + 1e-300, _SCALES)
-    log_density, centre, spread = _scale_posterior(scales, means, v)
-    density = np.exp(log_density - log_density.max())
-    chosen = rng.choice(_SCALES, size=draws, p=density / density.sum())
+    prior = _fit_prior(means, v)
+    chosen = rng.choice(len(prior.weight), size=draws, p=prior.weight)
     wins = np.zeros(k)
     size = max(1, _CHUNK // k)
-    weight = 0.0
+    shrinkage = 0.0
     for start in range(0, draws, size):
         pick = chosen[start : start + size]
         shape = (len(pick), 1 if common else k)
         noise = v * (df / rng.chisquare(df, shape) if math.isfinite(df) else np.ones(shape))
-        between = scales[pick][:, None] ** 2
+        mu, share = prior.mu[pick, None], prior.outliers[pick, None]
+        body = np.broadcast_to(prior.scale[pick, None] ** 2, noise.shape)
+        squares = (means - mu) ** 2
+        near, far = noise + body, noise + body + prior.slab**2
+        log_odds = 0.5 * (squares / near - squares / far + np.log(near / far))
+        odds = share / (1 - share) * np.exp(np.minimum(log_odds, 600.0))
+        outlier = rng.random(noise.shape) * (1 + odds) < odds
+        between = body + outlier * prior.slab**2
         own = between / (between + noise)
-        mu = centre[pick] + spread[pick] * rng.standard_normal(len(pick))
-        theta = own * means + (1 - own) * mu[:, None]
-        theta += np.sqrt(own * noise) * rng.standard_normal((len(pick), k))
-        # tau = 0 makes all equal; ties are then broken evenly.
-        tied = scales[pick] == 0
-        theta[tied] = rng.standard_normal((int(tied.sum()), k))
-        wins += np.bincount(theta.argmax(axis=1), minlength=k)
-        weight += float(own.mean(axis=1).sum())
-    return wins, weight / draws
-
-
-def _scale_posterior(
-    scales: FloatArray, means: FloatArray, v: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return log p(tau | m) on a grid, and mean and sd of mu given each tau (BDA 5.20, 5.21)."""
-    precision = 1.0 / (scales[:, None] ** 2 + v[None, :])
-    total = precision.sum(axis=1)
-    centre = (precision * means).sum(axis=1) / total
-    squares = (precision * (means - centre[:, None]) ** 2).sum(axis=1)
-    log_density = -0.5 * np.log(total) + 0.5 * np.log(precision).sum(axis=1) - 0.5 * squares
-    return log_density, centre, 1 / np.sqrt(total)
+        theta = own * means + (1 - own) * mu
+        theta += np.sqrt(own * noise) * rng.standard_normal(noise.shape)
+        # tau = 0 makes all but outliers equal; ties are broken evenly.
+        best = theta == theta.max(axis=1, keepdims=True)
+        tied = np.flatnonzero(best.sum(axis=1) > 1)
+        winner = theta.argmax(axis=1)
+        if len(tied):
+            lots = np.where(best[tied], rng.random((len(tied), k)), -1.0)
+            winner[tied] = lots.argmax(axis=1)
+        wins += np.bincount(winner, minlength=k)
+        shrinkage += float(own.mean(axis=1).sum())
+    return wins, shrinkage / draws
 
 
 def selection_frequency(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,11 +54,7 @@ def analyse_stored(
         StoreError: the sweep, split or threshold is not there.
     """
     info = frames.load_sweep(store, sweep)
-    name = metric or str(info.objective["metric"])
-    by_name = {entry["name"]: entry for entry in info.metrics}
-    if name not in by_name:
-        raise SweepError(f"Unknown metric {name!r}. {suggestion(name, by_name)}")
-    entry = by_name[name]
+    name, entry = find_metric(info, metric)
     own = float(info.objective["threshold"])
     cut = (own if threshold is None else float(threshold)) if entry["thresholded"] else None
     cells = frames.load_cells(store, sweep)
@@ -126,6 +122,19 @@ def load_threshold_curves(
     )
 
 
+def find_metric(info: SweepInfo, metric: str | None) -> tuple[str, Mapping[str, Any]]:
+    """Return the name and entry of a sweep's metric, the objective's for None.
+
+    Raises:
+        SweepError: the sweep has no such metric.
+    """
+    name = metric or str(info.objective["metric"])
+    by_name = {entry["name"]: entry for entry in info.metrics}
+    if name not in by_name:
+        raise SweepError(f"Unknown metric {name!r}. {suggestion(name, by_name)}")
+    return name, by_name[name]
+
+
 def positive_share(info: SweepInfo, split: str) -> float | None:
     """Return the share of positive labels of a split; None when the store does not know it."""
     positives = info.features_info.get("positives", {}).get(split)
@@ -149,7 +158,10 @@ def _predicted_rate(
         return None
     known = {entry["name"] for entry in info.metrics if entry["curve"]}
     if positive_rate is None or not {"micro_precision", "micro_recall"} <= known:
-        return np.full(seed_table(cells, _empty(store, info, loss), value="value").values.shape, np.nan)
+        scores = frames.load_scores(
+            store, info.name, split=split, metric=str(info.objective["metric"]), losses=[loss]
+        )
+        return np.full(seed_table(cells, scores, value="value").values.shape, np.nan)
     values = [
         seed_table(
             cells,
@@ -161,9 +173,3 @@ def _predicted_rate(
         for metric in ("micro_precision", "micro_recall")
     ]
     return rate_from_scores(values[0], values[1], positive_rate=positive_rate)
-
-
-def _empty(store: Store, info: SweepInfo, loss: str) -> Any:
-    return frames.load_scores(
-        store, info.name, split="validation", metric=str(info.objective["metric"]), losses=[loss]
-    )

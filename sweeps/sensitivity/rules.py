@@ -1,4 +1,4 @@
-"""Rules of choosing a cell: by mean, by lower bound, by its neighbourhood; and the plateau around."""
+"""Rules of choosing a cell, by mean, lower bound or neighbourhood; and the plateau around it."""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ class SeedTable:
     @cached_property
     def finished(self) -> BoolArray:
         """(K,) whether nothing waits or runs."""
-        return sum(self.counts[state] for state in OPEN_STATES) == np.zeros(len(self), np.int64)
+        waiting = np.sum([self.counts[state] for state in OPEN_STATES], axis=0, dtype=np.int64)
+        return np.asarray(waiting == 0)
 
     @cached_property
     def clean(self) -> BoolArray:
@@ -100,9 +101,11 @@ def row_variances(values: FloatArray) -> FloatArray:
     """
     known = np.isfinite(values)
     n = known.sum(axis=-1)
+    if not values.shape[-1]:
+        return np.full(values.shape[:-1], np.nan)
     # Deviations from the first known value keep equal numbers at exactly 0.
     first = np.take_along_axis(values, np.argmax(known, axis=-1)[..., None], axis=-1)
-    shifted = np.where(known, values - first, 0.0) if values.shape[-1] else values
+    shifted = np.where(known, values - first, 0.0)
     centre = shifted.sum(axis=-1) / np.maximum(n, 1)
     squares = np.where(known, (shifted - centre[..., None]) ** 2, 0.0).sum(axis=-1)
     return np.where(n > 1, squares / np.maximum(n - 1, 1), np.nan)

@@ -6,6 +6,9 @@ import math
 
 from scipy import special
 
+from sweeps.sensitivity.intervals import t_quantile
+from sweeps.sensitivity.quadrature import chi_nodes
+
 MAX_SEEDS = 10_000
 
 
@@ -30,13 +33,13 @@ def power_of_paired_test(
     """
     degrees = float(n - 1) if df is None else df
     noncentrality = abs(difference) * math.sqrt(n) / sd_difference
-    critical = float(special.stdtrit(degrees, 1 - alpha / 2))
-    # Beyond this the test is certain, and the noncentral t underflows.
-    if noncentrality > critical + 30:
-        return 1.0
-    upper = float(special.nctdtr(degrees, noncentrality, critical))
-    lower = float(special.nctdtr(degrees, noncentrality, -critical))
-    return min(1.0, max(alpha, 1 - upper + max(lower, 0.0)))
+    critical = float(t_quantile(1 - alpha / 2, degrees))
+    # P(T' > c) = E over s of Phi(delta - c s), s = sqrt(chi2_df / df): SciPy's noncentral t loses
+    # its digits at one degree of freedom.
+    scale, weight = chi_nodes(degrees)
+    upper = weight @ special.ndtr(noncentrality - critical * scale)
+    lower = weight @ special.ndtr(-noncentrality - critical * scale)
+    return min(1.0, max(alpha, float(upper + lower)))
 
 
 def detectable_difference(

@@ -6,6 +6,7 @@ Each rule is tuned on one set of examples (validation, or a holdout) and read on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from sweeps.sensitivity.label_metrics import CountMetric, count_metric, score
 from sweeps.sensitivity.seed_table import FloatArray
 
 Probs = npt.NDArray[np.floating]
-Targets = npt.NDArray[np.generic]
+Targets = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ def best_global_threshold(
     """
     tp, predicted, positives = counts_at_thresholds(probs, targets, thresholds)
     values = count_metric(metric)(tp, predicted, positives)
-    best = values >= values.max(axis=1, keepdims=True)
+    best: npt.NDArray[np.bool_] = np.asarray(values >= values.max(axis=1, keepdims=True))
     return np.array([thresholds[_middle(row)] for row in best])
 
 
@@ -134,7 +135,7 @@ def counts_at_thresholds(
     every = np.bincount(flat.ravel(), each.ravel(), size)
     true = np.bincount(flat.ravel(), (each * hits).ravel(), size)
 
-    def from_top(histogram: FloatArray) -> FloatArray:
+    def from_top(histogram: npt.NDArray[Any]) -> FloatArray:
         above = histogram.reshape(s, c, t + 1)[..., ::-1].cumsum(-1)[..., ::-1]
         return above[..., 1:].transpose(0, 2, 1)
 
@@ -204,7 +205,8 @@ def per_class_thresholds(probs: Probs, targets: Targets, thresholds: FloatArray)
     """
     tp, predicted, positives = counts_at_thresholds(probs, targets, thresholds)
     f1 = 2 * tp / np.maximum(predicted + positives, 1e-300)
-    best = (f1 >= f1.max(axis=1, keepdims=True)).transpose(0, 2, 1)
+    best: npt.NDArray[np.bool_] = np.asarray(f1 >= f1.max(axis=1, keepdims=True))
+    best = best.transpose(0, 2, 1)
     return np.array(
         [
             [

@@ -17,6 +17,9 @@ from sweeps.sensitivity.seed_table import FloatArray, row_variances
 
 HOMOGENEITY_DRAWS = 499
 HOMOGENEITY_LEVEL = 0.05
+BLOCK = 1_000_000
+ROUNDING = 1e-13
+REWEIGHTINGS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +30,14 @@ class SeedNoise:
         n_cells: K.
         n_seeds: S.
         residual: mean square of seed × cell, the variance of one value once the seed's block is
-            removed; df_residual degrees of freedom.
+            removed, exactly 0 when it is rounding alone; df_residual degrees of freedom.
         df_residual: (K - 1)(S - 1).
         seed: variance component of the seed block, (MS_seed - MS_residual) / K, at least 0.
         within: mean within-cell variance, block and residual together.
         df_within: its degrees of freedom (Satterthwaite): cells share their seeds, so K cells do
             not give K (S - 1).
-        cell_residual: (K,) each cell's own residual variance, S - 1 degrees of freedom nearly.
+        cell_residual: (K,) each cell's own residual variance, S - 1 degrees of freedom nearly;
+            where the cells' noise differs, about a block that noisy cells hardly weigh in.
         homogeneity_p: p of equal residual variances, see :func:`homogeneity_p`.
         homogeneous: whether pooling is sound: the p is at least 0.05.
         moderated: (K,) residual variances shrunk to their common value, :func:`moderate`.
@@ -88,13 +92,17 @@ def seed_noise(values: FloatArray, *, seed: int = 0) -> SeedNoise:
     residuals = block_residuals(values)
     df = float((k - 1) * (s - 1))
     residual = float((residuals**2).sum() / df)
+    if residual <= (ROUNDING * float(np.abs(values).max())) ** 2:
+        residuals, residual = np.zeros_like(residuals), 0.0
     seed_means = values.mean(axis=0)
     ms_seed = float(k * row_variances(seed_means[None])[0])
     within = (ms_seed + (k - 1) * residual) / k
     spread = (ms_seed / k) ** 2 / (s - 1) + ((k - 1) * residual / k) ** 2 / df
     # The factor undoes what subtracting the seed means takes from each cell.
     own = (residuals**2).sum(axis=1) / (s - 1) * k / (k - 1)
-    p = homogeneity_p(own, s - 1, seed=seed)
+    p = homogeneity_p(robust_residual_variances(values), s - 1, seed=seed)
+    if p < HOMOGENEITY_LEVEL:
+        own = weighted_residual_variances(values)
     moderated, df_prior = moderate(own, s - 1)
     return SeedNoise(
         n_cells=k,
@@ -119,6 +127,57 @@ def block_residuals(values: FloatArray) -> FloatArray:
     return centred - centred.mean(axis=0, keepdims=True)
 
 
+def robust_residual_variances(values: FloatArray) -> FloatArray:
+    """Return each cell's residual variance about a seed block that is a median over cells.
+
+    For the test of homogeneity: a few noisy cells in a mean block would lift every cell's residual
+    and so hide that they are noisy.
+
+    Args:
+        values: (K, S) without gaps.
+
+    Returns:
+        (K,) variances, S - 1 degrees of freedom nearly.
+
+    Source: median polish, Tukey (1977), one step.
+    """
+    centred = values - values[:, :1]
+    centred = centred - centred.mean(axis=1, keepdims=True)
+    return row_variances(centred - np.median(centred, axis=0))
+
+
+def weighted_residual_variances(values: FloatArray) -> FloatArray:
+    """Return each cell's residual variance about a seed block that weighs cells by precision.
+
+    A plain block is the mean over cells; where a few cells are far noisier than the rest, their
+    noise enters every cell's residual through it. Here ``b_s = sum_k w_k (x_ks - x_k.) / W`` with
+    w the inverse of the moderated variances, fitted in turn with them; no cell weighs more than a
+    quarter. A residual sum of squares has expectation ``sigma_k^2 (S - 1) (1 - w_k / W)``.
+
+    Args:
+        values: (K, S) without gaps, K >= 2, S >= 2.
+
+    Returns:
+        (K,) variances.
+
+    Source: iteratively reweighted least squares for unequal variances, Carroll & Ruppert (1988).
+    """
+    k, s = values.shape
+    centred = values - values[:, :1]
+    centred = centred - centred.mean(axis=1, keepdims=True)
+    weights = np.full(k, 1 / k)
+    for _ in range(REWEIGHTINGS):
+        residuals = centred - weights @ centred
+        own = (residuals**2).sum(axis=1) / ((s - 1) * (1 - weights))
+        moderated, _ = moderate(own, s - 1)
+        if not (moderated > 0).all():
+            break
+        weights = 1 / moderated
+        weights = np.minimum(weights / weights.sum(), max(0.25, 1 / k))
+        weights /= weights.sum()
+    return own
+
+
 def homogeneity_p(variances: FloatArray, df: int, *, seed: int = 0) -> float:
     """Test that K independent variances of normal samples are equal, by Monte Carlo.
 
@@ -141,10 +200,11 @@ def homogeneity_p(variances: FloatArray, df: int, *, seed: int = 0) -> float:
         return 0.0
     rng = np.random.default_rng(seed)
     observed = np.log(variances).var(ddof=1)
-    size = len(variances)
     exceed = 0
-    for _ in range(HOMOGENEITY_DRAWS):
-        exceed += np.log(rng.chisquare(df, size)).var(ddof=1) >= observed
+    block = max(1, BLOCK // len(variances))
+    for start in range(0, HOMOGENEITY_DRAWS, block):
+        draws = rng.chisquare(df, (min(block, HOMOGENEITY_DRAWS - start), len(variances)))
+        exceed += int((np.log(draws).var(axis=1, ddof=1) >= observed).sum())
     return (exceed + 1) / (HOMOGENEITY_DRAWS + 1)
 
 

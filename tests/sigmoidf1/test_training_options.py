@@ -138,6 +138,9 @@ def test_learning_reaches_further_than_the_fixed_start(data):
     config = HeadConfig(loss="sigmoid_f1", hyperparameters={"beta": 0.2}, lr=0.02)
     learned, scalar = train(data, [config], settings), train(data, [config], fixed)
     assert learned.train_loss[0, 0, -1] < scalar.train_loss[0, 0, -1]
+    assert learned.learned["beta"].shape == (1, 1, NUM_CLASSES)
+    assert (learned.learned["beta"] > 0).all()  # the sign of the start is kept
+    assert scalar.learned == {}
 
 
 def test_learning_needs_a_loss_that_has_it(data):

@@ -30,7 +30,7 @@ def cell(ordinal: int, *, epochs: int = 5, lr: float = 1e-3) -> CellRecord:
 
 
 def limits(**changes: int) -> PackLimits:
-    values = {"tile_heads": 4, "workers": 2, "head_bytes": 100, "memory_bytes": 10**6} | changes
+    values = {"tile_heads": 4, "workers": 2, "max_heads": 10**6} | changes
     return PackLimits(**values)
 
 
@@ -44,18 +44,18 @@ def open_replicates(cells: list[CellRecord], seeds: int) -> list[OpenReplicate]:
     seeds=st.integers(1, 4),
     tile_heads=st.integers(1, 9),
     workers=st.integers(1, 8),
-    memory=st.integers(1, 10**6),
+    max_heads=st.integers(1, 100),
     missing=st.sets(st.integers(0, 150)),
 )
 def test_every_open_replicate_is_in_one_pack(
-    num_cells, seeds, tile_heads, workers, memory, missing
+    num_cells, seeds, tile_heads, workers, max_heads, missing
 ):
     cells = [cell(i, epochs=5 + i % 2) for i in range(num_cells)]
     replicates = [r for r in open_replicates(cells, seeds) if r.replicate_id not in missing]
     packs = make_packs(
         replicates,
         {c.key: c for c in cells},
-        limits(tile_heads=tile_heads, workers=workers, memory_bytes=memory),
+        limits(tile_heads=tile_heads, workers=workers, max_heads=max_heads),
     )
     packed = Counter(replicate for pack in packs for replicate, _, _ in pack.replicates)
     assert packed == Counter(r.replicate_id for r in replicates)
@@ -83,8 +83,11 @@ def test_a_tile_holds_neighbouring_cells_of_one_seed():
 
 
 def test_memory_limits_a_pack():
-    assert limits(memory_bytes=1).max_tiles == 1
-    assert limits(memory_bytes=400 * 6 + 400 * 3).max_tiles == 3
+    cells = [cell(i) for i in range(400)]
+    packs = make_packs(
+        open_replicates(cells, 3), {c.key: c for c in cells}, limits(workers=1, max_heads=9)
+    )
+    assert max(len(pack.replicates) for pack in packs) == 8  # two tiles of four
 
 
 def test_more_packs_than_workers_so_that_the_last_end_together():

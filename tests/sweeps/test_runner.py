@@ -185,3 +185,34 @@ def test_a_worker_that_dies_costs_only_its_pack(tmp_path, make_spec):
     done.set()
     assert len(killed) == 1
     assert summary.trained == {"complete": 600, "diverged": 0, "failed": 0}
+
+
+def test_every_training_setting_and_head_runs_from_a_spec(tmp_path, make_spec):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    spec = load_spec(
+        make_spec(
+            head={"kind": ["linear", "mlp"], "hidden": 8, "dropout": 0.1, "learn": ["beta", "eta"]},
+            training={
+                "epochs": 6,
+                "batch_size": [16, 10_000],
+                "optimizer": ["adam", "adamw"],
+                "schedule": ["cosine", "onecycle"],
+                "warmup_epochs": 1,
+                "ema_decay": 0.5,
+                "keep_epoch": "best",
+                "patience": 2,
+                "eval_every": 1,
+                "weight_decay": 0.01,
+            },
+            seeds=1,
+            losses={"sigmoid_f1": {"beta": [1, 5], "reduction": ["per_class", "pooled"]}},
+        )
+    )
+    summary = run_sweep(spec, url, options=OPTIONS)
+    assert summary.trained == {"complete": 2 * 2 * 2 * 2 * 4, "diverged": 0, "failed": 0}
+    frame = replicates_of(url, "small")
+    assert (frame["best_epoch"] >= 1).all()
+    assert (frame["learned_beta_min"] <= frame["learned_beta_max"]).all()
+    assert (frame["learned_beta_min"] > 0).all()
+    with Store.open(url, create=False, read_only=True) as store:
+        assert load_cells(store, "small")["head"].map(lambda head: head["kind"]).nunique() == 2

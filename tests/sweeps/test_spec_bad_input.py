@@ -76,7 +76,10 @@ BAD = [
         changed(training__learning_rate=1),
         f"unknown key training.learning_rate. Did you mean 'lr'? {TRAINING_KEYS}",
     ),
-    (changed(head__knd="linear"), "unknown key head.knd. Did you mean 'kind'? Known: kind, hidden, dropout, learn."),
+    (
+        changed(head__knd="linear"),
+        "unknown key head.knd. Did you mean 'kind'? Known: kind, hidden, dropout, learn.",
+    ),
     (
         changed(objective={"metrics": "map"}),
         "unknown key objective.metrics. Did you mean 'metric'? Known: metric, split, threshold.",

@@ -70,6 +70,9 @@ def _read(options: Mapping[str, Any], year: int, how: str) -> Examples:
         )
     column = {category: place for place, category in enumerate(categories)}
     entries = [(split, *entry) for split, _, found, _ in parts for entry in found]
+    if len({entry[1] for entry in entries}) < len(entries):
+        # COCO numbers images over all its parts; data in its form often number each anew.
+        entries = [(split, f"{split}/{name}", *rest) for split, name, *rest in entries]
     targets = np.zeros((len(entries), len(categories)), dtype=np.uint8)
     for row, (_, _, _, present) in enumerate(entries):
         targets[row, [column[category] for category in present]] = 1
@@ -129,7 +132,9 @@ def _load(path: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         text = decode(read_bytes(path), path)
     except Unusable as error:
-        raise InputError(f"annotations must be readable, but {error}. Download it again.") from error
+        raise InputError(
+            f"annotations must be readable, but {error}. Download it again."
+        ) from error
     try:
         content = json.loads(text, object_hook=_slim)
     except json.JSONDecodeError as error:
@@ -138,7 +143,9 @@ def _load(path: Path) -> dict[str, list[dict[str, Any]]]:
             f"{error.colno} ({error.msg}). Download it again."
         ) from error
     if not isinstance(content, dict):
-        raise InputError(f"annotations must be a JSON object, but {path} is not. Download it again.")
+        raise InputError(
+            f"annotations must be a JSON object, but {path} is not. Download it again."
+        )
     for key, wanted in (
         ("images", ("id", "file_name")),
         ("annotations", ("image_id", "category_id")),

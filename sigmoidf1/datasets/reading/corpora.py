@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sigmoidf1.datasets.base import Examples
-from sigmoidf1.datasets.reading.files import find_folder, read_text
+from sigmoidf1.datasets.reading.files import InsideFolder, find_folder, read_text
 from sigmoidf1.datasets.reading.labels import clean_name, make_targets
 from sigmoidf1.datasets.reading.problems import Problems, Unusable
 from sigmoidf1.options import Option
@@ -63,20 +63,24 @@ def read_corpus(
             f"{name}.txt",
             "Restore the text or remove the label file",
         )
+    inside = InsideFolder(folder)
     ids, documents, annotations = [], [], []
     for name, path in texts.items():
         if name not in marks:
             problems.report(
-                f"every text must have its label file, but {path} has no {folder}/labels/{name}.txt",
+                f"every text must have its label file, but {path} has no "
+                f"{folder}/labels/{name}.txt",
                 "Restore the label file or remove the text",
             )
             continue
         try:
-            text = " ".join(read_text(path).split())
-            annotation = read_text(marks[name])
+            text = " ".join(read_text(inside.locate(f"text/{path.name}")).split())
+            annotation = read_text(inside.locate(f"labels/{path.name}"))
             parse_paths(annotation)
         except Unusable as error:
-            problems.report(f"the files of a document must be readable text, but {error}", "Fix it")
+            problems.report(
+                f"the files of a document must be readable text, but {error}", "Restore them"
+            )
             continue
         ids.append(name)
         documents.append(text)

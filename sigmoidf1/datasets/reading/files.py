@@ -95,14 +95,14 @@ def decode(content: bytes, path: Path, encoding: str | None = None) -> str:
             break
     else:
         if b"\0" in content:
-            raise Unusable(f"{path} must be text, but holds zero bytes")
+            raise Unusable(f"{path} holds zero bytes")
     for candidate in (encoding,) if encoding else ("utf-8", "cp1252", "latin-1"):
         try:
             return content.decode(candidate)
         except UnicodeDecodeError as error:
             if encoding:
                 line = content[: error.start].count(b"\n") + 1
-                raise Unusable(f"{path} must be {encoding}, but line {line} is not") from error
+                raise Unusable(f"line {line} of {path} is not {encoding}") from error
         except LookupError as error:
             raise InputError(
                 f"data.encoding must be an encoding that Python knows, but got {encoding!r}. "

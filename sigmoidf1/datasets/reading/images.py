@@ -26,11 +26,14 @@ class ImageFolder:
     Args:
         folder: where they lie; no path may lead out of it.
         check_files: whether a missing file is a problem.
+        by_name: whether an image's name is its file name alone, as for files that a library
+            put in places that differ from machine to machine.
     """
 
-    def __init__(self, folder: Path, *, check_files: bool = True) -> None:
+    def __init__(self, folder: Path, *, check_files: bool = True, by_name: bool = False) -> None:
         self.inside = InsideFolder(folder)
         self.folder = self.inside.folder
+        self._by_name = by_name
         self.n_missing = 0
         self._check_files = check_files
         self._stems: dict[str, str] | None = None
@@ -48,6 +51,10 @@ class ImageFolder:
             if self._check_files:
                 raise Unusable(f"image {path} is not there")
         return str(path)
+
+    def name_of(self, path: str) -> str:
+        """Return what an image is called on every machine: its path in the folder."""
+        return Path(path).name if self._by_name else Path(path).relative_to(self.folder).as_posix()
 
     def find_stem(self, stem: str) -> str | None:
         """Return the path of an image by its name without ending; None if there is none."""

@@ -58,7 +58,8 @@ def find_files(options: Mapping[str, Any]) -> list[tuple[str | None, Path]]:
         InputError: unless `path`, or `train` and `test` are given and there.
     """
     given = [name for name in _FILE_OPTIONS if options[name] is not None]
-    if not ("path" in given and len(given) == 1) and not {"train", "test"} <= set(given) - {"path"}:
+    by_split = "path" not in given and {"train", "test"} <= set(given)
+    if given != ["path"] and not by_split:
         raise InputError(
             "data must name its files as data.path, or as data.train and data.test (and "
             f"data.validation), but got {', '.join('data.' + n for n in given) or 'none'}."
@@ -204,8 +205,8 @@ class _Rows:
             self._seen.add(name)
             return name
         # From the content, not the row: a split must not change when rows change places.
-        if self._images is not None and Path(content).is_relative_to(self._images.folder):
-            base = Path(content).relative_to(self._images.folder).as_posix()
+        if self._images is not None:
+            base = self._images.name_of(content)
         else:
             base = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         self._copies[base] = self._copies.get(base, 0) + 1
@@ -224,4 +225,3 @@ def _read_text(value: Any) -> str:
         # JSON can escape half of a surrogate pair, which no tokenizer takes.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
-

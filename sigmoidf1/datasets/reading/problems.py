@@ -41,7 +41,7 @@ class Problems:
         Raises:
             InputError: unless problems are to be skipped.
         """
-        line = " ".join(problem.split())
+        line = " ".join(problem.splitlines())
         if self._stop:
             raise InputError(f"{line}. {fix}, or set data.on_error to skip to leave it out.")
         self._count += 1

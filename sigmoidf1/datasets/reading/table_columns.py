@@ -151,6 +151,21 @@ def find_columns(tables: list[Table], options: Mapping[str, Any]) -> Columns:
     )
 
 
+def usual_image_column(names: list[str]) -> str:
+    """Return the column of an image's name, of all that are usual for it, else of the id.
+
+    Raises:
+        InputError: if there is none.
+    """
+    found = _usual((*_IMAGE, *_ID), names)
+    if found is None:
+        raise InputError(
+            f"a table of images must name them, but has the columns {', '.join(names)}. "
+            "Set data.image to one of these."
+        )
+    return found
+
+
 def _named(name: str | None, option: str, names: list[str], where: str) -> str | None:
     if name is not None and name not in names:
         raise InputError(f"data.{option}: " + unknown_name(f"column of {where}", name, names))

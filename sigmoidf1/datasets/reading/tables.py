@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,28 +61,45 @@ def read_csv(
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     columns: list[str] = []
     rows: list[tuple[int, dict[str, Any]]] = []
-    try:
-        for fields in reader:
-            if not fields or (len(fields) == 1 and not fields[0].strip()):
-                continue
-            if not columns:
-                columns = _header([field.strip() for field in fields], path)
-            elif len(fields) != len(columns):
-                problems.report(
-                    f"every line must have the header's {len(columns)} cells, but line "
-                    f"{reader.line_num} of {path} has {len(fields)}",
-                    "Quote cells that hold the delimiter",
-                )
-            else:
-                rows.append((reader.line_num, dict(zip(columns, fields, strict=True))))
-    except csv.Error as error:
-        raise InputError(
-            f"a table must be well-formed CSV, but line {reader.line_num} of {path} is not "
-            f"({error}). Correct its quotes."
-        ) from error
+    for start, fields, reason in _records(reader, path):
+        if reason is not None:
+            problems.report(
+                f"every line must be well-formed CSV, but line {start} of {path} is not ({reason})",
+                "Correct its quotes",
+            )
+        elif not fields or (len(fields) == 1 and not fields[0].strip()):
+            continue
+        elif not columns:
+            columns = _header([field.strip() for field in fields], path)
+        elif len(fields) != len(columns):
+            problems.report(
+                f"every line must have the header's {len(columns)} cells, but line {start} of "
+                f"{path} has {len(fields)}",
+                "Quote cells that hold the delimiter",
+            )
+        else:
+            rows.append((start, dict(zip(columns, fields, strict=True))))
     if not columns:
         raise InputError(f"a table must have a header line, but {path} is empty. Fill it in.")
     return Table(path, columns, rows, "line")
+
+
+def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str], str | None]]:
+    """Yield the first line, the cells and what is wrong of each record."""
+    while True:
+        start = reader.line_num + 1
+        try:
+            yield start, next(reader), None
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "end of data" in str(error):
+                # Everything after the quote is inside it: leaving that out would lose rows unseen.
+                raise InputError(
+                    f"every quote must be closed, but one of the record that begins in line "
+                    f"{start} of {path} is not. Close it."
+                ) from error
+            yield start, [], str(error)
 
 
 def read_json_lines(path: Path, problems: Problems, *, encoding: str | None = None) -> Table:
@@ -122,7 +140,7 @@ def parse_object(line: str) -> dict[str, Any]:
         Unusable: if the text is broken JSON or another value; says where.
     """
     try:
-        value = json.loads(line)
+        value = json.loads(line.rstrip())
     except json.JSONDecodeError as error:
         raise Unusable(f"{error.msg} at column {error.colno}") from error
     except RecursionError as error:
@@ -188,7 +206,9 @@ def _text(path: Path, encoding: str | None) -> str:
     try:
         return decode(read_bytes(path), path, encoding)
     except Unusable as error:
-        raise InputError(f"a table must be a readable text file, but {error}. Correct it.") from error
+        raise InputError(
+            f"a table must be a readable text file, but {error}. Correct it."
+        ) from error
 
 
 def _header(columns: list[str], path: Path) -> list[str]:
