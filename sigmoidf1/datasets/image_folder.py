@@ -43,9 +43,8 @@ def read(options: Mapping[str, Any]) -> Examples:
     images = ImageFolder(Path(options["images"] or folder), check_files=options["check_files"])
     table = _read_table(path, problems)
     image = options["image"] or usual_image_column(table.columns)
-    completed = _with_endings(table, images, image)
     options = {**options, "image": image, "text": None}
-    examples = read_tables([(None, completed)], options, problems, images=images)
+    examples = read_tables([(None, table)], options, problems, images=images)
     named = set(examples.inputs or ())
     for name in images.names():
         if str(images.folder / name) not in named:
@@ -63,19 +62,6 @@ def _read_table(path: Path, problems: Problems) -> Table:
     if path.suffix in (".jsonl", ".json"):
         return read_json_lines(path, problems)
     return read_csv(path, problems)
-
-
-def _with_endings(table: Table, images: ImageFolder, column: str) -> Table:
-    """Complete names without an ending, as tables of ids have them, from the files there are."""
-    by_stem = {str(Path(name).with_suffix("")): name for name in images.names()}
-    files = set(by_stem.values())
-    rows = []
-    for number, cells in table.rows:
-        name = str(cells.get(column) or "").strip()
-        if name not in files and name in by_stem:
-            cells = {**cells, column: by_stem[name]}  # noqa: PLW2901
-        rows.append((number, cells))
-    return Table(table.path, table.columns, rows, table.unit)
 
 
 SOURCE = DatasetSource(

@@ -117,7 +117,7 @@ def _genres_of(row: Mapping[str, str], flags: list[str], genre_column: str | Non
     for column in flags:
         flag = parse_flag(row[column])
         if flag is None:
-            raise Unusable(f"column {column} must be 0 or 1, but is {row[column]!r}")
+            raise Unusable(f"column {column} must be 0 or 1, but is {row[column]!r:.80}")
         if flag:
             found.add(column)
     return found

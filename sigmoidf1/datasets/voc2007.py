@@ -118,7 +118,7 @@ def _read_class_lists(
                 if len(fields) != 2 or fields[1] not in ("-1", "0", "1"):
                     problems.report(
                         f"a line must be an image and -1, 0 or 1, but line {number} of {path} is "
-                        f"{line!r}",
+                        f"{line!r:.80}",
                         "Correct the line",
                     )
                     continue

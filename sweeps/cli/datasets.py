@@ -38,7 +38,10 @@ def list_(json: options.Json = False) -> None:
         return
     print_table(
         ["dataset", "kind", "available", "description"],
-        [[row["name"], row["modality"], _availability(row), row["description"]] for row in rows],
+        [
+            [row["name"], row["modality"], escape(_availability(row)), row["description"]]
+            for row in rows
+        ],
     )
 
 

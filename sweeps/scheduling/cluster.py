@@ -94,6 +94,7 @@ def _start(address: str | None, cpus: int | None, shared_bytes: int, scratch: Pa
                 include_dashboard=False,
                 object_store_memory=max(2 * shared_bytes, 0) + _OBJECT_STORE_FLOOR_BYTES,
                 _temp_dir=str(scratch / "ray"),
+                _node_ip_address="127.0.0.1",  # a Ray of one's own listens on loopback only
                 **common,
             )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:

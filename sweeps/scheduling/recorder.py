@@ -51,15 +51,23 @@ class Recorder:
         self._owner = owner
         self._status = RunStatus()
         self._partial: dict[int, float] = {}
+        self._settled: set[int] = set()
+        self._elsewhere: dict[int, int] = {}
         self._stopped = threading.Event()
         self._renewal = threading.Thread(target=self._renew, args=(store_url,), daemon=True)
         self._renewal.start()
 
-    def claim(self, replicate_ids: Sequence[int]) -> list[int]:
+    def claim(self, pack: int, replicate_ids: Sequence[int]) -> list[int]:
         """The replicates of a pack that this run may train; others train or have the rest."""
         claimed = self._store.claim(list(replicate_ids), self._owner, LEASE_S)
-        self._status.taken_elsewhere += len(replicate_ids) - len(claimed)
+        self._elsewhere[pack] = len(replicate_ids) - len(claimed)
+        if not claimed:
+            self._settled.add(pack)
         return claimed
+
+    def settled(self) -> set[int]:
+        """The packs of which nothing is left to do."""
+        return self._settled
 
     def progress(self, pack: int, heads: float) -> None:
         """A worker has done the work of ``heads`` heads of pack ``pack``."""
@@ -71,11 +79,11 @@ class Recorder:
         try:
             self._store.record_pack(self._sweep_id, result, self._owner)
         except LeaseLostError as lost:  # this machine slept, and another run has taken them
-            self._status.taken_elsewhere += len(lost.replicate_ids)
+            self._elsewhere[pack] += len(lost.replicate_ids)
             result = result.without(lost.replicate_ids)
             if result.states:
                 self._store.record_pack(self._sweep_id, result, self._owner)
-        self._partial.pop(pack, None)
+        self._settle(pack)
         for state in result.states:
             self._status.finished[state] += 1
         self._status.training_s += result.duration_s
@@ -85,7 +93,7 @@ class Recorder:
     def fail(self, pack: int, replicate_ids: Sequence[int], reason: str) -> None:
         """Mark a pack's replicates as failed, with the reason."""
         self._store.fail(list(replicate_ids), self._owner, reason)
-        self._partial.pop(pack, None)
+        self._settle(pack)
         self._status.finished["failed"] += len(replicate_ids)
         if reason not in self._status.errors:
             self._status.errors.append(reason)
@@ -93,6 +101,7 @@ class Recorder:
     def status(self) -> RunStatus:
         """How far the run is now."""
         self._status.partial_heads = sum(self._partial.values())
+        self._status.taken_elsewhere = sum(self._elsewhere.values())
         return self._status
 
     def close(self) -> int:
@@ -101,6 +110,10 @@ class Recorder:
         released = self._store.release(self._owner)
         self._store.close()
         return int(released)
+
+    def _settle(self, pack: int) -> None:
+        self._settled.add(pack)
+        self._partial.pop(pack, None)
 
     def _renew(self, store_url: str) -> None:
         store = Store.open(store_url, create=False)

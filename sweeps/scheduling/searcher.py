@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -14,13 +15,13 @@ class PackSearcher(Searcher):
     """A queue of pack numbers that can be closed while the sweep runs.
 
     Args:
-        num_packs: packs ``0 .. num_packs - 1`` are handed out in order.
+        packs: numbers of the packs, handed out in order.
         stop: once set, no further pack is handed out; the running ones finish.
     """
 
-    def __init__(self, num_packs: int, stop: threading.Event) -> None:
+    def __init__(self, packs: Sequence[int], stop: threading.Event) -> None:
         super().__init__(metric="replicates", mode="max")
-        self._num_packs = num_packs
+        self._packs = list(packs)
         self._stop = stop
         self._next = 0
 
@@ -30,10 +31,10 @@ class PackSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The next pack, or FINISHED."""
-        if self._stop.is_set() or self._next >= self._num_packs:
+        if self._stop.is_set() or self._next >= len(self._packs):
             return Searcher.FINISHED
         self._next += 1
-        return {PACK: self._next - 1}
+        return {PACK: self._packs[self._next - 1]}
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """Ray Tune's own resource accounting limits what runs at once."""

@@ -47,7 +47,8 @@ class PackTrial(tune.Trainable):
         """Claim, train and record the pack; errors become failed replicates, not a dead trial."""
         recorder = self._context.recorder
         task = self._context.packs[self._pack]
-        claimed = set(ray.get(recorder.claim.remote([r for r, _, _ in task.replicates])))
+        ids = [replicate for replicate, _, _ in task.replicates]
+        claimed = set(ray.get(recorder.claim.remote(self._pack, ids)))
         if not claimed:
             return {"done": True, "replicates": 0}
         try:

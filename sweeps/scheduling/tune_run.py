@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from ray import tune
 from sweeps.packs import PackTask
 from sweeps.scheduling.cluster import ClusterInfo
 from sweeps.scheduling.recorder import RunStatus, as_actor
-from sweeps.scheduling.searcher import PACK, PackSearcher
+from sweeps.scheduling.searcher import PackSearcher
 from sweeps.scheduling.trainable import PackContext, PackTrial
 
 WORKER_DEATHS = 3  # a pack whose worker died this often is not tried again
@@ -50,34 +51,26 @@ def run_packs(
         stop: once set, running packs finish and no other starts.
         on_status: called a few times a second while packs run.
     """
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    # A worker's death is dealt with here; Tune would print its traceback.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     recorder = as_actor(store_url, sweep_id, owner)
     context = PackContext(packs=packs, data=data, recorder=recorder)
     trial = tune.with_resources(
         tune.with_parameters(PackTrial, context=context),
         {"cpu": cpus_per_pack, "gpu": gpus_per_pack},
     )
-    tuner = tune.Tuner(
-        trial,
-        tune_config=tune.TuneConfig(
-            search_alg=PackSearcher(len(packs), stop),
-            num_samples=len(packs),
-            max_concurrent_trials=workers,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name="packs",
-            storage_path=str(cluster.scratch / "tune"),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS - 1),
-        ),
-    )
+    left = list(range(len(packs)))
     try:
         with _watched(recorder, on_status):
-            results = tuner.fit()
-        for place in range(len(results)):
-            if results[place].error is not None:
-                _give_up(recorder, packs, results[place])
+            for _ in range(WORKER_DEATHS):
+                _run_once(trial, left, workers, cluster, stop)
+                settled: set[int] = ray.get(recorder.settled.remote())
+                left = [pack for pack in left if pack not in settled]
+                if not left or stop.is_set():
+                    break
+        if not stop.is_set():
+            for pack in left:
+                _give_up(recorder, pack, packs[pack])
     finally:
         status: RunStatus = ray.get(recorder.status.remote())
         ray.get(recorder.close.remote())
@@ -85,11 +78,30 @@ def run_packs(
     return status
 
 
-def _give_up(recorder: Any, packs: Sequence[PackTask], result: Any) -> None:
-    pack = result.config[PACK]
-    claimed = ray.get(recorder.claim.remote([r for r, _, _ in packs[pack].replicates]))
-    cause = str(result.error).strip().splitlines()[-1][:200]
-    reason = f"its worker died {WORKER_DEATHS} times: {cause}"
+def _run_once(
+    trial: Any, packs: Sequence[int], workers: int, cluster: ClusterInfo, stop: threading.Event
+) -> None:
+    """One Tune run over some packs. A pack whose worker dies is left over for the next."""
+    tune.Tuner(
+        trial,
+        tune_config=tune.TuneConfig(
+            search_alg=PackSearcher(packs, stop),
+            num_samples=len(packs),
+            max_concurrent_trials=workers,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=f"packs-{uuid.uuid4().hex[:8]}",
+            storage_path=str(cluster.scratch / "tune"),
+            verbose=0,
+        ),
+    ).fit()
+
+
+def _give_up(recorder: Any, pack: int, task: PackTask) -> None:
+    ids = [replicate for replicate, _, _ in task.replicates]
+    claimed = ray.get(recorder.claim.remote(pack, ids))
+    reason = f"its worker died {WORKER_DEATHS} times; see the system's log for memory or a crash"
     ray.get(recorder.fail.remote(pack, claimed, reason))
 
 

@@ -11,6 +11,8 @@ from scipy import special
 from sweeps.sensitivity.intervals import NO_SPREAD, ONE_SEED, t_quantile
 from sweeps.sensitivity.seed_table import FloatArray
 
+NEGLIGIBLE = 1e-30
+
 
 def expected_best(
     chosen_by: FloatArray,
@@ -48,9 +50,15 @@ def expected_best(
     n = len(values)
     if not n:
         return np.zeros(0)
-    m = np.arange(1, n + 1)[:, None]
-    upto = (np.arange(0, n + 1) / n)[None, :] ** m
-    return (upto[:, 1:] - upto[:, :-1]) @ values
+    # Summed by parts, x_(n) - sum (x_(i+1) - x_(i)) (i / n)^m, the powers by repeated products.
+    steps, base = np.diff(values), np.arange(1, n) / n
+    power, curve = np.ones(n - 1), np.empty(n)
+    for m in range(n):
+        power = power * base
+        curve[m] = values[-1] - steps @ power
+        gone = int(np.searchsorted(power, NEGLIGIBLE))
+        power, base, steps = power[gone:], base[gone:], steps[gone:]
+    return curve
 
 
 @dataclass(frozen=True)

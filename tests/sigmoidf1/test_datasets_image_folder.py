@@ -63,6 +63,25 @@ def test_metadata_jsonl_and_names_without_ending(tmp_path):
     assert len(load(tmp_path).ids) == 30
 
 
+def test_bare_names_are_found_in_any_folder_below_if_they_are_there_once(tmp_path):
+    root = write(tmp_path)
+    path = root / "labels.csv"
+    path.write_text(path.read_text().replace("images/", "").replace(".jpg", ""))
+    dataset = load(root)
+    assert dataset.ids[3] == "images/3.jpg"
+    (root / "more").mkdir()
+    Image.fromarray(pixels(77)).save(root / "more" / "3.jpg")
+    assert f"image {root.resolve()}/3 is not there" in refusal(
+        dataset="image_folder", root=str(root)
+    )
+
+
+def test_huge_values_make_short_messages(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"image": {"bytes": "x" * 10**6}, "labels": ["a"]}) + "\n")
+    assert len(refusal(dataset="jsonl", path=str(path))) < 1000
+
+
 def test_the_other_datasets_of_tables_take_images(tmp_path):
     write(tmp_path)
     path = str(tmp_path / "labels.csv")

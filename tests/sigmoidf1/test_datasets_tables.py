@@ -283,6 +283,12 @@ def test_missing_files(tmp_path):
     assert "is a folder" in refusal(dataset="jsonl", path=str(tmp_path))
 
 
+@pytest.mark.parametrize("value", [[], 3, [1], ["a", ""], "a,,b"])
+def test_lists_of_names_are_checked(value):
+    text = refusal(dataset="csv", path="x.csv", label_columns=value)
+    assert "data.label_columns must be a list of names" in text
+
+
 def test_names_with_odd_but_printable_characters_are_kept(tmp_path):
     odd = ["a,b", "[red]", "{x}", "日本語", "a\u200db", "<b>", "x" * 300, "'q'", "%s"]
     entries = [bad(id=str(n), text=f"t{n}", labels=[odd[n % len(odd)]]) for n in range(90)]

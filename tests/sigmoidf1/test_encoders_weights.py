@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from sigmoidf1.encoders.embedding import embed
 from sigmoidf1.errors import InputError
 
 CPU = torch.device("cpu")
-SHARED = Path("/work/shared/data")
+SHARED = Path(
+    os.environ.get("SIGMOIDF1_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")
+)
 ARCHITECTURE = "test_efficientnet"
 
 

@@ -72,7 +72,7 @@ def _read(options: Mapping[str, Any], year: int, how: str) -> Examples:
     entries = [(split, *entry) for split, _, found, _ in parts for entry in found]
     if len({entry[1] for entry in entries}) < len(entries):
         # COCO numbers images over all its parts; data in its form often number each anew.
-        entries = [(split, f"{split}/{name}", *rest) for split, name, *rest in entries]
+        entries = [(part, f"{part}/{name}", path, present) for part, name, path, present in entries]
     targets = np.zeros((len(entries), len(categories)), dtype=np.uint8)
     for row, (_, _, _, present) in enumerate(entries):
         targets[row, [column[category] for category in present]] = 1

@@ -37,9 +37,13 @@ class ImageFolder:
         self.n_missing = 0
         self._check_files = check_files
         self._stems: dict[str, str] | None = None
+        self._places: dict[str, list[str]] | None = None
 
     def find(self, name: str) -> str:
         """Return the path of the named image.
+
+        A name may lack its ending, and a bare file name is found in any folder below, if it is
+        there once.
 
         Raises:
             Unusable: if the name leads out of the folder or, where files are checked, the
@@ -47,6 +51,9 @@ class ImageFolder:
         """
         path = self.inside.locate(name)
         if not self.inside.exists(path):
+            found = self._complete(path) or self._below(name)
+            if found is not None:
+                return str(found)
             self.n_missing += 1
             if self._check_files:
                 raise Unusable(f"image {path} is not there")
@@ -57,11 +64,30 @@ class ImageFolder:
         return Path(path).name if self._by_name else Path(path).relative_to(self.folder).as_posix()
 
     def find_stem(self, stem: str) -> str | None:
-        """Return the path of an image by its name without ending; None if there is none."""
+        """Return the path of an image by its file name without ending; None if there is none."""
         if self._stems is None:
             self._stems = {Path(name).stem: name for name in self.names()}
         name = self._stems.get(stem)
         return None if name is None else self.find(name)
+
+    def _complete(self, path: Path) -> Path | None:
+        for suffix in SUFFIXES:
+            for ending in (suffix, suffix.upper()):
+                complete = path.with_name(path.name + ending)
+                if self.inside.exists(complete):
+                    return self.inside.locate(str(complete))
+        return None
+
+    def _below(self, name: str) -> Path | None:
+        if "/" in name or "\\" in name:
+            return None
+        if self._places is None:
+            self._places = {}
+            for place in self.names():
+                for key in {Path(place).name, Path(place).stem}:
+                    self._places.setdefault(key, []).append(place)
+        places = self._places.get(name, [])
+        return self.inside.locate(places[0]) if len(places) == 1 else None
 
     def names(self) -> list[str]:
         """Return the images in the folder and below it, relative and sorted."""

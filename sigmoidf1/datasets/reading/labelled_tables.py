@@ -161,7 +161,8 @@ class _Rows:
             split = _SPLIT_NAMES.get(written)
             if split is None:
                 raise Unusable(
-                    f"column {columns.split} must be train, validation or test, but is {written!r}"
+                    f"column {columns.split} must be train, validation or test, but is "
+                    f"{written!r:.80}"
                 )
         self.ids.append(self._make_id(cells, content))
         self.inputs.append(content)
@@ -174,7 +175,7 @@ class _Rows:
         if columns.image is not None and self._images is not None:
             name = cells.get(columns.image)
             if not isinstance(name, str) or not name.strip():
-                raise Unusable(f"column {columns.image} must be a path, but is {name!r}")
+                raise Unusable(f"column {columns.image} must be a path, but is {name!r:.80}")
             return self._images.find(name.strip())
         text = "\n".join(filter(None, (_read_text(cells.get(name)) for name in columns.text)))
         if not text:
@@ -189,7 +190,7 @@ class _Rows:
         for column in columns.flags:
             flag = parse_flag(cells.get(column))
             if flag is None:
-                raise Unusable(f"column {column} must be 0 or 1, but is {cells.get(column)!r}")
+                raise Unusable(f"column {column} must be 0 or 1, but is {cells.get(column)!r:.80}")
             if flag:
                 names.append(column)
         return names
@@ -201,7 +202,7 @@ class _Rows:
             if not name:
                 raise Unusable(f"its id (column {column}) is empty")
             if name in self._seen:
-                raise Unusable(f"its id {name!r} occurred before")
+                raise Unusable(f"its id {name!r:.80} occurred before")
             self._seen.add(name)
             return name
         # From the content, not the row: a split must not change when rows change places.

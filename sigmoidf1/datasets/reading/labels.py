@@ -32,7 +32,7 @@ def clean_name(name: str) -> str:
     for character in cleaned:
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise Unusable(
-                f"class names must be free of control characters, but {cleaned!r} is not"
+                f"class names must be free of control characters, but {cleaned!r:.80} is not"
             )
     return cleaned
 
@@ -64,7 +64,7 @@ def parse_labels(value: Any, separator: str | None) -> list[str]:
         return _names(list(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return [str(value)]
-    raise Unusable(f"labels must be a list of names or a text, but got {value!r}")
+    raise Unusable(f"labels must be a list of names or a text, but got {value!r:.80}")
 
 
 def choose_separator(values: Iterable[Any]) -> str | None:
@@ -111,7 +111,7 @@ def _names(values: list[Any]) -> list[str]:
     names = []
     for value in values:
         if isinstance(value, bool) or not isinstance(value, str | int | np.integer):
-            raise Unusable(f"class names must be texts, but got {value!r}")
+            raise Unusable(f"class names must be texts, but got {value!r:.80}")
         name = clean_name(str(value))
         if name:
             names.append(name)

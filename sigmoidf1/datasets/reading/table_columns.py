@@ -13,8 +13,14 @@ from sigmoidf1.errors import InputError
 from sigmoidf1.options import Option, unknown_name
 
 _ID = ("id", "_id", "uid", "example_id", "doc_id", "document_id")
-_TEXT = ("text", "abstract", "sentence", "content", "body", "document", "review", "description")
-_IMAGE = ("image", "image_path", "file_name", "filename", "file", "path", "img", "img_path")
+_TEXT = (
+    *("text", "abstract", "sentence", "content", "body", "document", "review", "description"),
+    *("comment_text", "comment", "tweet", "plot", "overview", "synopsis"),
+)
+_IMAGE = (
+    *("image", "image_path", "image_name", "file_name", "filename", "file", "path", "img"),
+    *("img_path", "img_name"),
+)
 _LABELS = ("labels", "label", "tags", "categories", "genres", "classes", "topics", "label_names")
 
 COLUMN_OPTIONS = (
