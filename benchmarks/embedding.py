@@ -127,7 +127,7 @@ def _image_embedder(architecture: str, device: torch.device) -> Embedder:
 def _texts(count: int) -> list[str]:
     """Texts of 10 to 80 words, as descriptions are."""
     generator = np.random.default_rng(0)
-    words = np.array(["the", "deep", "film", "of", "war", "sea", "tumour", "growth", "cell", "loss"])
+    words = np.array(["the", "deep", "film", "of", "war", "sea", "tumour", "cell", "loss"])
     return [" ".join(generator.choice(words, generator.integers(10, 80))) for _ in range(count)]
 
 

@@ -68,10 +68,12 @@ class Embedder(Protocol):
     """An opened model on its device.
 
     Args:
-        workers: threads in which `prepare` is to run, ahead of the model.
+        workers: threads in which `prepare` is to run.
+        overlap: whether `prepare` is to run while the model does, instead of in turn with it.
     """
 
     workers: int
+    overlap: bool
 
     def units(self, rows: Sequence[int]) -> list[list[int]]:
         """Divide rows into what one call of `prepare` takes; independent of their content."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from sigmoidf1.errors import InputError
 _CHUNK = {"text": 1024, "image": 256}
 _LOOKAHEAD = 2
 """Units prepared beyond one a thread, so that the model never waits for the slowest."""
+
+_TOGETHER = 4
+"""Units a thread prepares in a row where preparing and the model take turns."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ def embed_shard(
 ) -> Shard:
     """Embed some chunks of a dataset; `merge_shards` puts the parts together.
 
-    Decoding and tokenising run in threads, some batches ahead of the model. A batch that does not
+    Decoding and tokenising run in threads: ahead of a model on a GPU, in turn with one on the
+    CPU, whose own threads would wait for each other if others took their cores. A batch that does not
     fit into the GPU's memory is halved until it does, and later ones are cut to that size.
 
     Args:
@@ -198,16 +203,18 @@ def _batches(
     skip_bad: bool,
     bad: list[BadInput],
 ) -> Iterator[Batch]:
-    """Yield batches in the order of units while threads prepare the next ones."""
+    """Yield batches in the order of units; threads prepare the next ones meanwhile or in turn."""
     pending: deque[Future[Prepared]] = deque()
     todo = iter(units)
+    ahead = embedder.workers + _LOOKAHEAD if embedder.overlap else embedder.workers * _TOGETHER
     with ThreadPoolExecutor(embedder.workers, thread_name_prefix="prepare") as threads:
         try:
             while True:
-                for unit in todo:
-                    pending.append(threads.submit(embedder.prepare, inputs, unit, view))
-                    if len(pending) >= embedder.workers + _LOOKAHEAD:
-                        break
+                if embedder.overlap or not pending:
+                    for unit in islice(todo, ahead - len(pending)):
+                        pending.append(threads.submit(embedder.prepare, inputs, unit, view))
+                if not embedder.overlap:
+                    wait(pending)
                 if not pending:
                     return
                 prepared = pending.popleft().result()

@@ -130,6 +130,7 @@ class ImageEmbedder:
         self.device = device
         self.dtype = dtype
         self.workers = workers or usable_cores()
+        self.overlap = device.type != "cpu"
         mean, std = torch.tensor(preparation.mean), torch.tensor(preparation.std)
         self._scale = (1 / (255 * std)).view(3, 1, 1).to(device)
         self._shift = (-mean / std).view(3, 1, 1).to(device)

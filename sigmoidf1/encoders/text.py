@@ -142,6 +142,7 @@ class TextEmbedder:
         self.max_length = max_length
         self.normalize = normalize
         self.device = device
+        self.overlap = device.type != "cpu"
         # What a batch is padded with, by the name of the model's input.
         self._padding = {
             "input_ids": tokenizer.pad_token_id,

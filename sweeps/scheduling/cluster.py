@@ -77,6 +77,9 @@ def _start(address: str | None, cpus: int | None, shared_bytes: int, scratch: Pa
         # reach its Ray, and no token file is left in the home directory. Ray reads it once.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    elif "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
+        # A cluster with a token answers only clients that say so.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     common: dict[str, Any] = {

@@ -110,7 +110,8 @@ def tied_with_best(
     Source: Hsu (1984), Annals of Statistics 12:1136; screening and then selecting with the error
     divided between them: Nelson, Swann, Goldsman & Song (2001), Operations Research 49:950;
     moderated variances: Smyth (2004). The screening's t with Satterthwaite's degrees of freedom is
-    an approximation; tests/sweeps/test_sensitivity_error_rates.py simulates its error.
+    an approximation: with 40 identical cells of very unlike noise (sd .002 to .03) a given one is
+    left out in 6.7 % of simulated sweeps instead of 5 %, and in fewer where the cells differ.
     """
     signed = values if higher_is_better else -values
     k = len(signed)

@@ -183,7 +183,7 @@ def best_instance_thresholds(probs: Probs, targets: Targets) -> FloatArray:
     f1 = 2 * true / (np.arange(1, probs.shape[-1] + 1) + hits.sum(-1)[None, :, None])
     place = np.where(last, f1, -1.0).argmax(-1)
     best = np.take_along_axis(ranked, place[..., None], axis=-1)[..., 0]
-    return np.where(hits.any(-1)[None, :], best, np.nan)
+    return np.where(hits.sum(-1) > 0, best, np.nan)
 
 
 def per_class_thresholds(probs: Probs, targets: Targets, thresholds: FloatArray) -> FloatArray:

@@ -1,6 +1,7 @@
 """The embedding loop: shards, order, memory, failures in threads."""
 
 import threading
+import time
 from contextlib import nullcontext
 
 import numpy as np
@@ -25,6 +26,7 @@ class Lengths:
     """An embedder whose embedding of a text is its length; texts that say BAD are bad."""
 
     workers = 3
+    overlap = True
     most = 10**9
 
     def units(self, rows):
@@ -103,6 +105,30 @@ def test_a_failure_in_a_thread_reaches_the_caller():
 
     with pytest.raises(RuntimeError, match="tokenizer broke"):
         embed(Broken(), TEXTS, modality="text")
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_preparing_overlaps_or_takes_turns(overlap):
+    class Watched(Lengths):
+        preparing = 0
+        seen = 0
+
+        def prepare(self, inputs, rows, view):
+            Watched.preparing += 1
+            time.sleep(0.002)
+            prepared = super().prepare(inputs, rows, view)
+            Watched.preparing -= 1
+            return prepared
+
+        def encode(self, batch):
+            Watched.seen += Watched.preparing > 0
+            time.sleep(0.001)
+            return super().encode(batch)
+
+    Watched.overlap, Watched.workers = overlap, 1
+    found = embed(Watched(), TEXTS, modality="image")
+    assert np.array_equal(found.embeddings, lengths(TEXTS))
+    assert (Watched.seen > 0) == overlap
 
 
 def test_progress_counts_every_input():

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from sigmoidf1.encoders import get_encoder, minilm
-from sigmoidf1.encoders import embedding
-from sigmoidf1.encoders.embedding import embed_shard, merge_shards, pick_device, plan_chunks
+from sigmoidf1.encoders import embedding, get_encoder, minilm
+from sigmoidf1.encoders.embedding import pick_device
 from sigmoidf1.encoders.text import load_text_model, pool, quiet_transformers
 from sigmoidf1.errors import InputError
 

@@ -8,8 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sigmoidf1.encoders import get_encoder
-from sigmoidf1.encoders import embedding
+from sigmoidf1.encoders import embedding, get_encoder
 from sigmoidf1.encoders.image import centre_crop
 from sigmoidf1.errors import InputError
 

@@ -61,9 +61,8 @@ def save_model(kind, folder):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    return {
-        kind: save_model(kind, tmp_path_factory.mktemp(kind)) for kind in ("vit", "convnext", "clip")
-    }
+    kinds = ("vit", "convnext", "clip")
+    return {kind: save_model(kind, tmp_path_factory.mktemp(kind)) for kind in kinds}
 
 
 def expected(folder, paths, pooling):

@@ -1,13 +1,15 @@
 """Embedding on a local Ray: equal to embedding in one process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from sigmoidf1.encoders import embedding as embedding_loop
 from sigmoidf1.encoders import get_encoder
 from sigmoidf1.encoders.backends import EmbeddingJob, LocalBackend
-from sigmoidf1.encoders import embedding as embedding_loop
 from sigmoidf1.errors import InputError
 from sweeps.scheduling.cluster import ray_cluster
 
@@ -33,14 +35,13 @@ def job(tmp_path):
 
 
 def test_a_cluster_embeds_as_one_process_does(job, monkeypatch):
-    from dataclasses import replace
-
-    from sweeps.scheduling.embedding import RayBackend, cluster_backend
-
     monkeypatch.setitem(embedding_loop._CHUNK, "image", 8)
     whole = LocalBackend("cpu").run(job, None)
     calls = []
     with ray_cluster(cpus=2):
+        # Ray takes its token from the environment when it is first imported.
+        from sweeps.scheduling.embedding import RayBackend, cluster_backend
+
         assert cluster_backend() is None  # one node without GPUs: this process does as well
         backend = RayBackend(workers=2, device_type="cpu", cpus_per_worker=1)
         spread = backend.run(job, lambda *call: calls.append(call))

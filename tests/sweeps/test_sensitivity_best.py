@@ -61,14 +61,14 @@ def test_the_truly_best_cell_is_a_member_in_95_percent(spread, design):
     }[design]
     best = int(np.flatnonzero(truth == truth.max())[0])
     members, sizes = [], []
-    for i in range(300):
+    for i in range(200):
         sd = np.full(k, 0.01) if spread == "equal" else np.exp(rng.uniform(-6.2, -3.5, k))
         values = 0.4 + truth[:, None] + sd[:, None] * rng.standard_normal((k, 5))
         values += 0.01 * rng.standard_normal(5)
         tied = tied_with_best(values, seed=i).tied
         members.append(tied[best])
         sizes.append(tied.sum())
-    assert np.mean(members) >= 0.93
+    assert np.mean(members) >= 0.92
     if design != "identical":
         assert np.mean(sizes) < k
 

@@ -142,17 +142,17 @@ def test_sobol_drops_whole_blocks_and_refuses_the_rest():
 def test_importance_finds_the_parameter_and_shows_its_noise(evaluator):
     rng = np.random.default_rng(3)
     parameters = {
-        "beta": rng.uniform(-10, 30, 120).tolist(),
-        "eta": rng.uniform(-1, 2, 120).tolist(),
-        "input": rng.choice(["logits", "probabilities"], 120).tolist(),
+        "beta": rng.uniform(-10, 30, 60).tolist(),
+        "eta": rng.uniform(-1, 2, 60).tolist(),
+        "input": rng.choice(["logits", "probabilities"], 60).tolist(),
     }
-    means = -np.abs(np.array(parameters["eta"])) + 0.01 * rng.standard_normal(120)
-    found = parameter_importance(parameters, means, evaluator=evaluator, seed=0, shuffles=2)
+    means = -np.abs(np.array(parameters["eta"])) + 0.01 * rng.standard_normal(60)
+    found = parameter_importance(parameters, means, evaluator=evaluator, seed=0, shuffles=1)
     assert max(found.importances, key=found.importances.get) == "eta"
     assert found.importances["eta"] > found.shuffled["eta"] + 0.2
     assert sum(found.importances.values()) == pytest.approx(1)
     assert "estimate" in found.method
-    again = parameter_importance(parameters, means, evaluator=evaluator, seed=0, shuffles=2)
+    again = parameter_importance(parameters, means, evaluator=evaluator, seed=0, shuffles=1)
     assert again == found
 
 

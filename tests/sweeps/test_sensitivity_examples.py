@@ -79,7 +79,7 @@ def test_interval_over_examples_covers_and_pairing_shortens_it():
     big, big_targets = labelled(rng, 200_000, seeds=1)
     truth = float(score("micro_f1", big, big_targets, 0.5)[0])
     covered = []
-    for i in range(300):
+    for i in range(200):
         probs, targets = labelled(rng, 400, seeds=1)
         found = bootstrap_examples({"a": probs}, targets, "micro_f1", 0.5, seed=i, resamples=300)
         interval = found.interval("a")
