@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 import psutil
 import torch
@@ -104,7 +103,8 @@ def main() -> None:
             predicted = memory.peak_bytes(heads) / 1e6
             error = (before + predicted) / peak - 1
             print(
-                f"{size:>9} {heads:6} {peak - before:8.1f} {predicted:9.1f} {peak:9.1f} {error:+7.1%}"
+                f"{size:>9} {heads:6} {peak - before:8.1f} {predicted:9.1f} {peak:9.1f} "
+                f"{error:+7.1%}"
             )
 
 

@@ -88,7 +88,9 @@ def mirror(
         for cell in finished:
             by_loss.setdefault(cell.loss, []).append(cell)
         return sum(
-            _mirror_study(store, storage, sweep, loss, direction, own, distributions.get(loss, {}), renew)
+            _mirror_study(
+                store, storage, sweep, loss, direction, own, distributions.get(loss, {}), renew
+            )
             for loss, own in by_loss.items()
         )
 

@@ -137,8 +137,8 @@ def embed_shard(
     """Embed some chunks of a dataset; `merge_shards` puts the parts together.
 
     Decoding and tokenising run in threads: ahead of a model on a GPU, in turn with one on the
-    CPU, whose own threads would wait for each other if others took their cores. A batch that does not
-    fit into the GPU's memory is halved until it does, and later ones are cut to that size.
+    CPU, whose own threads would wait for each other if others took their cores. A batch that does
+    not fit into the GPU's memory is halved until it does, and later ones are cut to that size.
 
     Args:
         embedder: an opened model.

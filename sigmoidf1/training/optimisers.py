@@ -77,7 +77,7 @@ class PackedOptimiser:
             self._sgd(gradients, rates)
             return
         for count in self._steps:
-            count += 1
+            count.add_(1)
         torch._fused_adam_(
             self._parameters,
             gradients,
@@ -98,7 +98,7 @@ class PackedOptimiser:
         momentum = self._momentum if rates.momentum is None else rates.momentum
         first = self.steps_done == 0
         for count in self._steps:
-            count += 1
+            count.add_(1)
         torch._fused_sgd_(
             self._parameters,
             gradients,

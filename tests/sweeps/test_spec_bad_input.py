@@ -142,7 +142,8 @@ BAD = [
     (changed(head="linear"), "head must be a mapping, but got 'linear'. Write head: {key: value}."),
     (
         changed(head__kind="lineal"),
-        "head.kind must be a known name, but got 'lineal'. Did you mean 'linear'? Known: linear, mlp.",
+        "head.kind must be a known name, but got 'lineal'. "
+        "Did you mean 'linear'? Known: linear, mlp.",
     ),
     (changed(head__kind=3), "head.kind must be a known name, but got 3. Known: linear, mlp."),
     (
