@@ -16,7 +16,7 @@ import typer
 from sigmoidf1.errors import InputError
 from sigmoidf1.version import __version__
 from storage.errors import StoreError
-from sweeps.cli import cache, dashboard, datasets, export, report, sweep
+from sweeps.cli import analyse, cache, dashboard, datasets, export, report, sweep
 from sweeps.errors import SpecError, SweepError
 
 USAGE_STATUS, FAILURE_STATUS, INTERRUPT_STATUS = 2, 1, 130
@@ -37,6 +37,7 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(export.app, name="export")
 app.add_typer(cache.app, name="cache")
 app.command(name="embed", epilog=datasets.EMBED_EXAMPLE)(datasets.embed)
+app.command(name="analyse", epilog=analyse.EXAMPLE)(analyse.analyse)
 app.command(name="report", epilog=report.EXAMPLE)(report.report)
 app.command(name="dashboard", epilog=dashboard.EXAMPLE)(dashboard.dashboard)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from storage import frames
+from storage import arrays, frames
+from storage.frame_rows import replicate_frame
 from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
@@ -28,7 +29,7 @@ def analyse_stored(
     metric: str | None = None,
     split: str = "validation",
     threshold: float | None = None,
-    curves: bool = True,
+    curves: bool | ThresholdCurves = True,
     kept: KeptScores | None = None,
     **options: Any,
 ) -> Analysis:
@@ -41,7 +42,8 @@ def analyse_stored(
         metric: the objective's by default.
         split: where cells are compared; test values are read beside them when it is not test.
         threshold: a kept one; the objective's by default.
-        curves: also read the metric at every threshold, for the threshold statistics.
+        curves: also read the metric at every threshold, for the threshold statistics; or what
+            :func:`load_threshold_curves` read before.
         kept: stored probabilities, where there are any.
         options: ``epsilon``, ``level``, ``seed``, ``importances`` of
             :func:`~sweeps.sensitivity.analysis.analyse`.
@@ -80,9 +82,7 @@ def analyse_stored(
             higher_is_better=bool(entry["higher_is_better"]),
         ),
         test_scores=None if split == "test" else scores("test"),
-        curves=load_threshold_curves(store, info, cells, loss, name)
-        if curves and entry["curve"]
-        else None,
+        curves=_curves(store, info, cells, loss, entry, curves),
         kept=kept,
         predicted_rate=rate,
         positive_rate=positive_rate,
@@ -95,6 +95,20 @@ def analyse_stored(
     )  # fmt: skip
 
 
+def _curves(
+    store: Store,
+    info: SweepInfo,
+    cells: Any,
+    loss: str,
+    entry: Mapping[str, Any],
+    curves: bool | ThresholdCurves,
+) -> ThresholdCurves | None:
+    if isinstance(curves, ThresholdCurves):
+        return curves
+    wanted = curves and entry["curve"]
+    return load_threshold_curves(store, info, cells, loss, entry["name"]) if wanted else None
+
+
 def load_threshold_curves(
     store: Store,
     info: SweepInfo,
@@ -103,22 +117,31 @@ def load_threshold_curves(
     metric: str,
     splits: Sequence[str] = ("validation", "test"),
 ) -> ThresholdCurves:
-    """Read one metric at every kept threshold, in the order of :func:`seed_table`."""
-    found = {}
-    for split in splits:
-        layers = [
-            seed_table(
-                cells,
-                frames.load_scores(
-                    store, info.name, split=split, metric=metric, threshold=t, losses=[loss]
-                ),
-                value="value",
-            ).values
-            for t in info.thresholds
-        ]
-        found[split] = np.stack(layers)
+    """Read one metric at every kept threshold, in the order of :func:`seed_table`.
+
+    All thresholds and splits are of one moment of the store, whatever is recorded meanwhile.
+    """
+    own = float(info.objective["threshold"])
+    found: dict[str, list[FloatArray]] = {split: [] for split in splits}
+    with store.reading() as connection:
+        frame, selection = replicate_frame(connection, info.sweep_id, [loss], detailed=False)
+        rows = frame.assign(row=np.arange(len(frame), dtype=np.float64))
+        places = seed_table(cells, rows, value="row").values
+        known = np.isfinite(places)
+        row = np.where(known, places, 0).astype(np.int64)
+        for split, layers in found.items():
+            for index, threshold in enumerate(info.thresholds):
+                if abs(threshold - own) <= SAME_THRESHOLD:
+                    values = arrays.pick_scores(connection, selection, split, metric)
+                else:
+                    values = arrays.pick_slice(
+                        connection, selection, split, metric,
+                        threshold_index=index, n_thresholds=len(info.thresholds),
+                    )  # fmt: skip
+                layers.append(np.where(known, values[row], np.nan) if len(values) else places)
+    stacked = {split: np.stack(layers) for split, layers in found.items()}
     return ThresholdCurves(
-        np.asarray(info.thresholds, np.float64), found["validation"], found.get("test")
+        np.asarray(info.thresholds, np.float64), stacked["validation"], stacked.get("test")
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from storage import frames
+from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
+from sweeps.sensitivity.analysis_data import ThresholdCurves
 from sweeps.sensitivity.datasets import Transfer, transfer_regret
 from sweeps.sensitivity.losses import LossComparison, LossEntry, compare_losses
 from sweeps.sensitivity.reading import find_metric, load_threshold_curves
@@ -25,7 +27,7 @@ def compare_stored(
     losses: Sequence[str] | None = None,
     metric: str | None = None,
     threshold: float | None = None,
-    curves: bool = True,
+    curves: bool | Mapping[str, ThresholdCurves] = True,
     level: float = 0.95,
 ) -> LossComparison:
     """Compare the losses of a stored sweep, chosen on validation and read on test.
@@ -36,7 +38,7 @@ def compare_stored(
         losses: only these; all when None.
         metric: the objective's by default.
         threshold: a kept one; the objective's by default.
-        curves: also with every threshold tuned.
+        curves: also with every threshold tuned; or each loss's curves, read before.
         level: nominal coverage of intervals.
 
     Returns:
@@ -68,9 +70,7 @@ def compare_stored(
         entries[loss] = LossEntry(
             tables["validation"],
             tables["test"],
-            load_threshold_curves(store, info, own, loss, name)
-            if curves and entry["curve"]
-            else None,
+            _curves(store, info, own, loss, entry, curves),
         )
     return compare_losses(
         entries,
@@ -82,6 +82,20 @@ def compare_stored(
         },
         level=level,
     )
+
+
+def _curves(
+    store: Store,
+    info: SweepInfo,
+    cells: pd.DataFrame,
+    loss: str,
+    entry: Mapping[str, Any],
+    curves: bool | Mapping[str, ThresholdCurves],
+) -> ThresholdCurves | None:
+    if isinstance(curves, Mapping):
+        return curves.get(loss)
+    wanted = curves and entry["curve"]
+    return load_threshold_curves(store, info, cells, loss, entry["name"]) if wanted else None
 
 
 def transfer_stored(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sweeps.sensitivity.analysis_data import Analysis, Unavailable
 from sweeps.sensitivity.anova import Anova
 
+SAME_THRESHOLD = 1e-9
 SYMBOLS = {
     "beta": "β",
     "eta": "η",
@@ -46,13 +49,14 @@ def in_words(analysis: Analysis) -> dict[str, str]:
         "baseline": _baseline(analysis),
         "optimism": _optimism(analysis),
         "seeds": _seeds(analysis),
-        "examples": analysis.kept.reason + "."
+        "examples": f"{analysis.kept.reason[:1].upper()}{analysis.kept.reason[1:]}."
         if isinstance(analysis.kept, Unavailable)
         else f"Intervals over examples are given for {len(analysis.kept)} kept cells.",
     }
 
 
-def _setting(parameters: dict[str, object]) -> str:
+def setting_in_words(parameters: Mapping[str, object]) -> str:
+    """Write the varying settings of a cell: ``β = 16, η = 0``."""
     return ", ".join(
         f"{symbol(name)} = {value:g}"
         if isinstance(value, (int, float))
@@ -97,7 +101,7 @@ def _best(analysis: Analysis) -> str:
         if entry["reason"] is not None:
             parts.append(f"By {entry['rule']}: none, since {entry['reason']}.")
             continue
-        text = f"By {entry['rule']}: {_setting(entry['parameters']) or 'the only setting'}"
+        text = f"By {entry['rule']}: {setting_in_words(entry['parameters']) or 'the only setting'}"
         text += f", mean {entry['mean']:.4f}"
         if entry["no_interval"] is None:
             text += f" [{entry['low']:.4f}, {entry['high']:.4f}] over {entry['n']} seeds"
@@ -119,6 +123,8 @@ def _tied(analysis: Analysis) -> str:
     tied = analysis.tied
     if isinstance(tied, Unavailable):
         return f"No tied set: {tied.reason}."
+    if len(tied.tied) == 1:
+        return "No tied set: a single cell can be compared."
     noisy = int(tied.noisy.sum())
     text = (
         f"{int(tied.tied.sum())} of {len(tied.tied)} compared cells cannot be told from the best; "
@@ -139,6 +145,8 @@ def _probability(analysis: Analysis) -> str:
     found = analysis.probability
     if isinstance(found, Unavailable):
         return f"No probability of being best: {found.reason}."
+    if len(found.probability) == 1:
+        return "No probability of being best: a single cell can be compared."
     return (
         f"The most probable cell is the best with probability {found.probability.max():.2f} "
         f"(± {found.monte_carlo_error:.3f} by simulation), among "
@@ -207,12 +215,15 @@ def _threshold(analysis: Analysis) -> str:
     if found.best_fixed is None or found.best_tuned is None:
         return "No threshold regret: no finished cell has every seed."
     fixed, tuned = found.best_fixed, found.best_tuned
-    text = (
-        f"Tuning the threshold of the best cell at {found.fixed:g} moves it to "
-        f"{found.tuned[fixed]:.3g} and gains {found.regret_validation[fixed]:.4f} on validation"
-    )
-    if found.regret_test[fixed] == found.regret_test[fixed]:
-        text += f", {found.regret_test[fixed]:+.4f} on test"
+    if abs(found.tuned[fixed] - found.fixed) < SAME_THRESHOLD:
+        text = f"For the best cell at {found.fixed:g}, that is the best threshold on validation"
+    else:
+        text = (
+            f"Tuning the threshold of the best cell at {found.fixed:g} moves it to "
+            f"{found.tuned[fixed]:.3g} and gains {found.regret_validation[fixed]:.4f} on validation"
+        )
+        if found.regret_test[fixed] == found.regret_test[fixed]:
+            text += f", {found.regret_test[fixed]:+.4f} on test"
     text += (
         f". The best cell with its own threshold has {found.validation_tuned[tuned]:.4f} on "
         f"validation at t = {found.tuned[tuned]:.3g}"
@@ -247,9 +258,10 @@ def _optimism(analysis: Analysis) -> str:
     found = analysis.optimism
     if isinstance(found, Unavailable):
         return f"No estimate of the winner's curse: {found.reason}."
+    size = round(found.optimism, 4) + 0.0  # no −0.0000
     return (
-        f"The chosen cell looks better by {found.optimism:.4f} where it is chosen than where it is "
-        f"read anew ({found.method})."
+        f"The chosen cell looks better by {size:.4f} where it is chosen than where it is read anew "
+        f"({found.method})."
     )
 
 
