@@ -25,6 +25,7 @@ class PackData:
         embeddings: (N, D) float32.
         targets: (N, C) uint8.
         splits: name to (n,) int64 indices.
+        views: (k, n_train, D) float32 augmented views of the training examples, or None.
         objective: metric, split and threshold.
         thresholds: where the threshold curves are kept.
         device: where to train.
@@ -33,6 +34,7 @@ class PackData:
     embeddings: np.ndarray
     targets: np.ndarray
     splits: Mapping[str, np.ndarray]
+    views: np.ndarray | None
     objective: Objective
     thresholds: Sequence[float]
     device: str
@@ -57,6 +59,7 @@ class PackTrainer:
         self._embeddings = torch.tensor(data.embeddings)
         self._targets = torch.tensor(data.targets)
         self._splits = {name: torch.tensor(rows) for name, rows in data.splits.items()}
+        self._views = None if data.views is None else torch.tensor(data.views)
 
     def train(
         self,
@@ -82,6 +85,7 @@ class PackTrainer:
             [head_config(cell) for cell in task.cells],
             [(cell, seed) for _, cell, seed in chosen],
             splits=self._splits,
+            views=self._views,
             settings=training_settings(task.settings, task.head),
             objective=self._data.objective,
             thresholds=self._data.thresholds,

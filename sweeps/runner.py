@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -24,6 +25,7 @@ from sweeps.interrupt import graceful_stop
 from sweeps.plan import Plan, make_plan
 from sweeps.spec import SweepSpec
 
+_LOGGER = logging.getLogger(__name__)
 DEFAULT_STORE = "sqlite:///sigmoidf1.db"
 _MEMORY_SHARE = 0.4  # of the free memory, for all packs that run at once
 
@@ -141,7 +143,8 @@ def run_sweep(
     started = time.perf_counter()
     plan = make_plan(spec)
     with Store.open(store_url) as store:
-        starting = _Starting(options) if _may_need_ray(store, plan) else None
+        joins = options.ray_address is not None  # the cluster embeds as well
+        starting = _Starting(options) if joins or _may_need_ray(store, plan) else None
         try:
             return _Run(plan, store, store_url, options, listener, started).go(starting)
         finally:
@@ -207,12 +210,22 @@ class _Run:
         features = self._timed(
             "features",
             lambda: load_sweep_features(
-                self.plan, cache_dir=self.options.cache_dir, progress=self.listener.embedding
+                self.plan,
+                cache_dir=self.options.cache_dir,
+                progress=self.listener.embedding,
+                backend=self._embedding_backend(starting),
             ),
         )
         sweep_id = self.store.put_sweep(sweep_record(self.plan, features))
         counts = self.store.plan(sweep_id, self.plan.cells, self.plan.seeds)
         self.listener.planned(counts)
+        skipped = features.info.get("skipped")
+        if skipped and skipped["count"]:
+            _LOGGER.warning(
+                "%d examples were skipped; the first: %s. `sigmoidf1 embed SPEC` lists them.",
+                skipped["count"],
+                skipped["problems"][0],
+            )
         summary = RunSummary(sweep=self.plan.sweep, plan=counts, seconds=self.seconds)
         if counts.open:
             starting = starting or _Starting(self.options)
@@ -220,6 +233,15 @@ class _Run:
         self._timed("optuna", lambda: mirror(self.store, self.plan.sweep, self.plan.distributions))
         self.seconds["total"] = time.perf_counter() - self.started
         return summary
+
+    def _embedding_backend(self, starting: _Starting | None) -> Any:
+        """What embeds on a cluster of several GPUs or nodes; None for this process."""
+        if self.options.ray_address is None or starting is None:
+            return None
+        starting.wait()
+        from sweeps.scheduling.embedding import cluster_backend
+
+        return cluster_backend()
 
     def _train(
         self, sweep_id: int, features: Any, starting: _Starting, summary: RunSummary

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from sigmoidf1.encoders.backends import EmbeddingBackend
 from sigmoidf1.evaluation import baselines
 from sigmoidf1.features import Features, load_features
 from sigmoidf1.metrics import METRICS
@@ -34,10 +35,15 @@ def load_sweep_features(
     *,
     cache_dir: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    backend: EmbeddingBackend | None = None,
 ) -> Features:
     """The embeddings, targets and splits that a plan's sweep trains on, from the cache or new."""
     return load_features(
-        plan.spec["data"], plan.spec["encoder"], cache_dir=cache_dir, progress=progress
+        plan.spec["data"],
+        plan.spec["encoder"],
+        cache_dir=cache_dir,
+        progress=progress,
+        backend=backend,
     )
 
 
@@ -84,6 +90,7 @@ def pack_data(features: Features, plan: Plan, device: str) -> PackData:
         embeddings=features.embeddings.numpy(),
         targets=features.targets.numpy(),
         splits={name: rows.numpy() for name, rows in features.split.items()},
+        views=None if features.views is None else features.views.numpy(),
         objective=Objective(**objective),
         thresholds=[float(t) for t in default_thresholds(objective["threshold"])],
         device=device,

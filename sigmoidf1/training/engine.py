@@ -78,7 +78,7 @@ def train_tiles(tiles: Sequence[Tile], task: SeedTask) -> dict[int, HeadHistory]
     batch_size = min(settings.batch_size, len(task.train))
     steps_per_epoch = -(-len(task.train) // batch_size)
     schedule = Schedule(settings, steps_per_epoch)
-    order = batch_order(tiles[0].seed, len(task.train))
+    order = batch_order(tiles[0].seed, len(task.train), task.train.num_views)
     for epoch in range(1, settings.epochs + 1):
         _train_epoch(trainers, task.train, next(order), batch_size, schedule, epoch)
         for trainer in trainers:

@@ -118,6 +118,22 @@ def check_data(
             raise InputError(f"split {name!r} must index 0 .. {len(features) - 1}.")
 
 
+def check_views(views: Tensor, features: Tensor, train: Tensor) -> None:
+    """Check augmented views: (k, n_train, D), finite.
+
+    Raises:
+        InputError: another shape, or values that are not finite.
+    """
+    wanted = (len(train), features.shape[1])
+    if views.ndim != 3 or len(views) < 1 or tuple(views.shape[1:]) != wanted:
+        raise InputError(
+            f"views must have shape (k, n_train, D) = (k, {wanted[0]}, {wanted[1]}), but got "
+            f"{tuple(views.shape)}."
+        )
+    if not torch.isfinite(views).all():
+        raise InputError("views must be finite, but hold NaN or inf. Embed them again.")
+
+
 def labelled_sets(
     features: Tensor,
     targets: Tensor,
@@ -125,6 +141,7 @@ def labelled_sets(
     settings: TrainingSettings,
     device: torch.device,
     max_device_bytes: int | None,
+    views: Tensor | None = None,
 ) -> dict[str, LabelledSet]:
     """The splits as the heads' inputs and float32 targets, on the device where they fit.
 
@@ -132,12 +149,14 @@ def labelled_sets(
     """
     dtype = Products(settings.precision).dtype
     limit = _default_limit(device) if max_device_bytes is None else max_device_bytes
-    size = features.numel() * dtype.itemsize + targets.numel() * 4
+    numbers = features.numel() + (0 if views is None else views.numel())
+    size = numbers * dtype.itemsize + targets.numel() * 4
     streamed = limit is not None and size > limit
     home = torch.device("cpu") if streamed else device
     data = {}
     for name, indices in splits.items():
-        inputs = features[indices].float()
+        augmented = views is not None and name == "train"
+        inputs = views.flatten(0, 1).float() if augmented else features[indices].float()
         if settings.head == "linear":
             inputs = torch.relu(inputs)
         data[name] = LabelledSet(
@@ -145,6 +164,7 @@ def labelled_sets(
             targets=targets[indices].float().to(home),
             device=device,
             streamed=streamed,
+            num_views=len(views) if augmented else 1,
         )
     return data
 

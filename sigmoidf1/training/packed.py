@@ -13,7 +13,13 @@ from torch import Tensor
 from sigmoidf1.errors import InputError
 from sigmoidf1.thresholds import default_thresholds
 from sigmoidf1.training.collecting import ResultArrays
-from sigmoidf1.training.inputs import check_data, check_replicates, labelled_sets, resolve_heads
+from sigmoidf1.training.inputs import (
+    check_data,
+    check_replicates,
+    check_views,
+    labelled_sets,
+    resolve_heads,
+)
 from sigmoidf1.training.pack import Pack
 from sigmoidf1.training.results import HeadResults
 from sigmoidf1.training.settings import HeadConfig, Objective, TrainingSettings
@@ -30,6 +36,7 @@ def train_heads(
     seeds: Sequence[int],
     *,
     splits: Mapping[str, Tensor] | None = None,
+    views: Tensor | None = None,
     settings: TrainingSettings | None = None,
     objective: Objective | None = None,
     thresholds: Sequence[float] | None = None,
@@ -52,6 +59,8 @@ def train_heads(
         seeds: S seeds, each in 0 .. 2**31 - 1.
         splits: name to indices into N; ``train`` is needed, and the objective's split. Without
             it, all examples are in ``train``, and the objective is read there.
+        views: (k, n_train, D) embeddings of augmented training examples, in the order of
+            ``splits["train"]``; every epoch trains on one view of each, drawn by the seed.
         settings: epochs, batch size, optimiser, head; defaults to :class:`TrainingSettings`.
         objective: metric, split and threshold; defaults to weighted F1 on validation at 0.5.
         thresholds: where precision, recall and F1 are kept; defaults to
@@ -90,6 +99,7 @@ def train_heads(
         configs,
         replicates,
         splits=splits,
+        views=views,
         settings=settings,
         objective=objective,
         thresholds=thresholds,
@@ -109,6 +119,7 @@ def train_replicates(
     replicates: Sequence[tuple[int, int]],
     *,
     splits: Mapping[str, Tensor],
+    views: Tensor | None = None,
     settings: TrainingSettings | None = None,
     objective: Objective | None = None,
     thresholds: Sequence[float] | None = None,
@@ -131,13 +142,15 @@ def train_replicates(
     )
     devices = _worker_devices(device, threads)
     check_data(features, targets, splits, objective)
+    if views is not None:
+        check_views(views, features, splits["train"])
     heads = resolve_heads(configs, targets.shape[1], settings.learn)
     check_replicates(replicates, len(heads))
     evaluated = [name for name in splits if name != "train" or name == objective.split]
     results = ResultArrays(len(replicates), evaluated, len(kept), settings, keep_weights)
     packs = {
         place: Pack(
-            data=labelled_sets(features, targets, splits, settings, place, max_device_bytes),
+            data=labelled_sets(features, targets, splits, settings, place, max_device_bytes, views),
             settings=settings,
             objective=objective,
             thresholds=kept,

@@ -131,8 +131,14 @@ def embed(
     if json:
         print_json(facts)
         return
-    how = "read from the cache" if features.from_cache else "embedded and cached"
+    took = f"{features.embed_duration_s:.1f} s"
+    how = f"read from the cache (embedding took {took})" if features.from_cache else f"took {took}"
     typer.echo(
         f"{features.dataset} by {features.encoder}: {rows} × {dim}, {len(features.labels)} "
-        f"classes, {how} in {features.embed_duration_s:.1f} s"
+        f"classes, {how}"
     )
+    skipped = features.info.get("skipped")
+    if skipped and skipped["count"]:
+        typer.echo(f"{skipped['count']} examples were skipped:")
+        for problem in skipped["problems"]:
+            typer.echo(f"  {problem}")

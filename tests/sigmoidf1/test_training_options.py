@@ -227,3 +227,24 @@ def test_evaluation_is_chosen_to_cost_little(data):
 def test_bad_options_are_refused(settings, words):
     with pytest.raises(InputError, match=words):
         TrainingSettings(**settings)
+
+
+def test_views_are_drawn_by_the_seed_and_equal_views_are_the_plain_examples(data):
+    settings = TrainingSettings(epochs=4, batch_size=48)
+    config = HeadConfig(loss="sigmoid_f1")
+    train_rows = data.features[data.splits["train"]]
+    generator = torch.Generator().manual_seed(0)
+    noisy = torch.stack(
+        [train_rows + 0.3 * torch.randn(train_rows.shape, generator=generator) for _ in range(3)]
+    )
+    plain = train(data, [config], settings, seeds=(0, 1))
+    one = train(data, [config], settings, seeds=(0, 1), views=train_rows[None])
+    assert bits(plain, (0, 1)) == bits(one, (0, 1))
+    augmented = train(data, [config, *SIGMOID[:30]], settings, seeds=(0, 1), views=noisy)
+    alone = train(data, [config], settings, seeds=(0, 1), views=noisy)
+    streamed = train(data, [config], settings, seeds=(0,), views=noisy, max_device_bytes=0)
+    assert bits(augmented, (0, 1)) == bits(alone, (0, 1))
+    assert bits(streamed, (0, 0)) == bits(alone, (0, 0))
+    assert bits(plain, (0, 0)) != bits(alone, (0, 0))
+    with pytest.raises(InputError, match=r"views must have shape \(k, n_train, D\)"):
+        train(data, [config], settings, views=noisy[:, :5])
