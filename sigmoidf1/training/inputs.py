@@ -155,8 +155,8 @@ def labelled_sets(
     home = torch.device("cpu") if streamed else device
     data = {}
     for name, indices in splits.items():
-        augmented = views is not None and name == "train"
-        inputs = views.flatten(0, 1).float() if augmented else features[indices].float()
+        own_views = views if name == "train" else None
+        inputs = (features[indices] if own_views is None else own_views.flatten(0, 1)).float()
         if settings.head == "linear":
             inputs = torch.relu(inputs)
         data[name] = LabelledSet(
@@ -164,7 +164,7 @@ def labelled_sets(
             targets=targets[indices].float().to(home),
             device=device,
             streamed=streamed,
-            num_views=len(views) if augmented else 1,
+            num_views=1 if own_views is None else len(own_views),
         )
     return data
 
