@@ -15,12 +15,14 @@ from dashboards.facts import METHOD, counts_text, provenance_facts, state_words,
 from dashboards.figures.best_table import best_table
 from dashboards.figures.boxplots import boxplot_data, boxplot_text
 from dashboards.figures.boxplots_plot import plot_boxplots
-from dashboards.figures.grid import varying_parameters
+from dashboards.figures.classes import classes_data, classes_text, plot_classes
+from dashboards.figures.grid import FigureError, varying_parameters
 from dashboards.figures.heatmap import heatmap_data
 from dashboards.figures.heatmap_marks import heatmap_marks
 from dashboards.figures.heatmap_plot import plot_heatmap
 from dashboards.figures.heatmap_text import heatmap_text
 from dashboards.naming import count_text
+from dashboards.report_certainty import certainty_section
 from dashboards.report_sections import (
     facts_list,
     figure_panel,
@@ -45,7 +47,8 @@ def write_report(
 
     Per sweep: its data, encoder, plan, counts and origin; the table of best cells on validation
     and test beside the constant predictions; box plots over seeds; a map for every loss with a
-    varying setting; conventions and methods. The file is written whole or not at all.
+    varying setting; how sure all this is, in words; positives of the classes; conventions and
+    methods. The file is written whole or not at all.
 
     Args:
         store: an open store, or its URL.
@@ -130,9 +133,19 @@ def _sweep_section(source: Source, name: str) -> str:
         table_panel(best_table(source, name), directions),
         figure_panel(plot_boxplots(boxes, standalone=False), boxplot_text(boxes), f"{name}-losses"),
         *_maps(source, name),
+        certainty_section(source.analysis(name)),
+        _classes(source, name),
         provenance,
     ]
     return "".join(parts)
+
+
+def _classes(source: Source, name: str) -> str:
+    try:
+        data = classes_data(source, name)
+    except FigureError as error:
+        return f"<p class='panel'>{escape(str(error))}</p>"
+    return figure_panel(plot_classes(data, standalone=False), classes_text(data), f"{name}-classes")
 
 
 def _maps(source: Source, name: str) -> list[str]:

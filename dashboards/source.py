@@ -14,6 +14,7 @@ from storage import frames
 from storage.errors import RecordError, StoreError, SweepNotFoundError
 from storage.records import SweepInfo
 from storage.store import Store
+from sweeps.sensitivity.sweep_analysis import SweepAnalysis, analyse_sweep
 
 T = TypeVar("T")
 
@@ -114,6 +115,14 @@ class Source:
                 store, sweep, split=split, metric=metric, threshold=threshold, losses=only
             ),
         )
+
+    def analysis(self, sweep: str) -> SweepAnalysis:
+        """Return every statistic of a sweep at its objective, each loss and all compared.
+
+        Raises:
+            SweepError: the sweep has no cell.
+        """
+        return self._kept(sweep, ("analysis",), lambda store: analyse_sweep(store, sweep))
 
     def _kept(self, sweep: str, question: tuple[Any, ...], load: Callable[[Store], T]) -> T:
         key = (sweep, self.token(sweep), *question)

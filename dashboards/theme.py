@@ -106,6 +106,22 @@ def colour_scale(*, higher_is_better: bool = True) -> list[list[Any]]:
     return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
 
 
+def mixed(colour: str, ground: str, strength: float) -> str:
+    """Return a colour laid over a ground, opaque: grid lines do not shine through.
+
+    Args:
+        colour: ``#rrggbb``.
+        ground: ``#rrggbb``.
+        strength: share of ``colour``, 0 to 1.
+
+    Example:
+        >>> mixed("#000000", "#ffffff", 0.6)
+        '#666666'
+    """
+    pairs = zip(bytes.fromhex(colour[1:]), bytes.fromhex(ground[1:]), strict=True)
+    return "#" + bytes(round(strength * a + (1 - strength) * b) for a, b in pairs).hex()
+
+
 def is_bright(fraction: float, *, higher_is_better: bool = True) -> bool:
     """Say whether the colour at ``fraction`` of the scale needs dark marks upon it.
 

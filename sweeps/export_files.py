@@ -1,4 +1,4 @@
-"""Writes exported results as YAML, JSON or CSV text, and to files that are never half written."""
+"""Writes exported results as text, in the formats of an export, and to files never half written."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any
 import yaml
 
 from sweeps.errors import SweepError
+from sweeps.export_latex import format_latex
+from sweeps.export_toml import format_toml
 from sweeps.wording import suggestion
 
-EXPORT_FORMATS = ("yaml", "json", "csv")
+EXPORT_FORMATS = ("yaml", "json", "csv", "toml", "latex")
 
 
 def format_export(result: Mapping[str, Any], format: str = "yaml") -> str:
@@ -24,8 +26,10 @@ def format_export(result: Mapping[str, Any], format: str = "yaml") -> str:
 
     Args:
         result: what :func:`sweeps.export.export_best` returns.
-        format: ``yaml``, ``json``, or ``csv``: one row a (sweep, loss), nested keys joined by
-            dots, lists as JSON, a missing value as nothing.
+        format: ``yaml``; ``json``; ``csv``: one row a (sweep, loss), nested keys joined by
+            dots, lists as JSON, a missing value as nothing; ``toml``: see
+            :func:`sweeps.export_toml.format_toml`; ``latex``: a table of the chosen cells, see
+            :func:`sweeps.export_latex.format_latex`.
 
     Returns:
         Text that ends in a newline. YAML and JSON read back to an equal ``result``.
@@ -41,6 +45,10 @@ def format_export(result: Mapping[str, Any], format: str = "yaml") -> str:
         )
     if format == "csv":
         return _format_csv([_flatten(row) for row in result["results"]])
+    if format == "toml":
+        return format_toml(result)
+    if format == "latex":
+        return format_latex(result["results"])
     raise SweepError(f"Unknown format {format!r}. {suggestion(format, EXPORT_FORMATS)}")
 
 

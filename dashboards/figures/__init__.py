@@ -11,6 +11,7 @@ Example:
 from dashboards.figures.best_table import best_table
 from dashboards.figures.boxplots import boxplot_data
 from dashboards.figures.boxplots_plot import plot_boxplots
+from dashboards.figures.classes import classes_data, plot_classes
 from dashboards.figures.grid import FigureError
 from dashboards.figures.heatmap import heatmap_data
 from dashboards.figures.heatmap_plot import plot_heatmap
@@ -19,7 +20,9 @@ __all__ = [
     "FigureError",
     "best_table",
     "boxplot_data",
+    "classes_data",
     "heatmap_data",
     "plot_boxplots",
+    "plot_classes",
     "plot_heatmap",
 ]

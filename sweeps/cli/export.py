@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,30 @@ def best(
         list[str] | None, typer.Option(help="Only this dataset. May be repeated.")
     ] = None,
     loss: Annotated[list[str] | None, typer.Option(help="Only this loss. May be repeated.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Choose by this metric (default: the sweep's objective).")
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T|tuned",
+            help="Choose and report at this kept threshold; tuned: each cell's best on validation "
+            "(default: the objective's).",
+        ),
+    ] = None,
+    rule: Annotated[
+        options.ExportRule,
+        typer.Option(
+            help="Choose by the mean over seeds, its lower bound, or the mean of a cell and its "
+            "neighbours on the grid."
+        ),
+    ] = options.ExportRule.mean,
+    spec: Annotated[
+        bool,
+        typer.Option(
+            "--spec", help="Export specs that train exactly these cells; -o: a file, or a folder."
+        ),
+    ] = False,
     format_: Annotated[
         options.ExportFormat | None,
         typer.Option("--format", help="Default: by the file's ending, else yaml."),
@@ -28,12 +52,25 @@ def best(
         Path | None, typer.Option("-o", "--output", help="The file to write (default: print).")
     ] = None,
 ) -> None:
-    """Export the best cell of each loss: the highest mean validation objective over seeds."""
+    """Export the best cell of each loss, chosen on validation, with how sure that choice is.
+
+    Intervals over seeds, the cells tied with the best, the plateau, the probability of being best
+    and the tuned threshold come with every cell.
+    """
     from storage.store import Store
     from sweeps.export import export_best, format_export, write_export
 
+    cut = _threshold(threshold)
+    if spec and format_ not in (None, options.ExportFormat.yaml):
+        raise typer.BadParameter("a spec is YAML: leave --format out.", param_hint="--format")
     with Store.open(store, create=False, read_only=True) as opened:
-        result = export_best(opened, sweeps=sweep, datasets=dataset, losses=loss)
+        result = export_best(
+            opened, sweeps=sweep, datasets=dataset, losses=loss, metric=metric, threshold=cut,
+            rule=rule.value, statistics=not spec,
+        )  # fmt: skip
+        if spec:
+            _export_specs(opened, result, output)
+            return
     chosen = format_.value if format_ else _format_of(output)
     if output is None:
         typer.echo(format_export(result, chosen), nl=False)
@@ -42,6 +79,38 @@ def best(
     typer.echo(f"Wrote {path}: {len(result['results'])} best cells.")
 
 
+def _export_specs(store: Any, result: dict[str, Any], output: Path | None) -> None:
+    from sweeps.errors import SweepError
+    from sweeps.export_spec import best_specs, format_spec, several_specs, write_specs
+
+    specs = best_specs(store, result)
+    if output is not None:
+        for path in write_specs(specs, output):
+            typer.echo(f"Wrote {path}. Train it: sigmoidf1 sweep run {path}")
+        return
+    if len(specs) > 1:
+        raise SweepError(several_specs(len(specs)))
+    typer.echo(format_spec(specs[0]), nl=False)
+
+
+def _threshold(text: str | None) -> float | Literal["tuned"] | None:
+    if text is None:
+        return None
+    if text == "tuned":
+        return "tuned"
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < 1:
+        raise typer.BadParameter(
+            f"a threshold is a number between 0 and 1, or tuned, but got {text!r}.",
+            param_hint="--threshold",
+        )
+    return value
+
+
 def _format_of(output: Path | None) -> str:
     known = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".csv": "csv"}
+    known |= {".toml": "toml", ".tex": "latex"}
     return known.get(output.suffix.lower(), "yaml") if output else "yaml"

@@ -47,3 +47,13 @@ class ExportFormat(StrEnum):
     yaml = "yaml"
     json = "json"
     csv = "csv"
+    toml = "toml"
+    latex = "latex"
+
+
+class ExportRule(StrEnum):
+    """Rules by which an export chooses a cell."""
+
+    mean = "mean"
+    lower_bound = "lower-bound"
+    robust = "robust"

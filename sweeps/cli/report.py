@@ -17,7 +17,7 @@ def report(
     store: options.Store = options.DEFAULT_STORE,
     sweep: options.Sweeps = None,
 ) -> None:
-    """Write a self-contained HTML report: maps, box plots, best cells."""
+    """Write a self-contained HTML report: best cells, box plots, maps, and how sure they are."""
     from dashboards.report import write_report
 
     path = write_report(store, output, sweeps=sweep)

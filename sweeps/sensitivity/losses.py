@@ -87,6 +87,7 @@ def compare_losses(
     tuned: dict[str, tuple[IntArray, FloatArray]] = {}
     curves: dict[str, FloatArray] = {}
     warnings: list[str] = []
+    single: list[str] = []
     for loss, entry in entries.items():
         table = entry.validation
         eligible = table.finished & (table.n > 0)
@@ -116,10 +117,9 @@ def compare_losses(
             }  # fmt: skip
             tuned[loss] = (table.seeds, on_test)
         if len(table) == 1 and len(entries) > 1:
-            warnings.append(
-                f"{loss} has one cell: its hyperparameters and lr were not tuned, so a difference "
-                "from losses with many cells is one of budget as well."
-            )
+            single.append(loss)
+    if single:
+        warnings.append(_untuned(single))
     against: dict[str, dict[str, PairedDifference]] = {loss: {} for loss in chosen}
     for loss, (seeds, values) in fixed.items():
         for name, value in (baselines or {}).items():
@@ -136,6 +136,18 @@ def compare_losses(
         against,
         curves,
         warnings,
+    )
+
+
+def _untuned(losses: list[str]) -> str:
+    """Say of losses with one cell what a difference from the others is also made of."""
+    if len(losses) == 1:
+        text = f"{losses[0]} has one cell: its"
+    else:
+        text = f"{', '.join(losses[:-1])} and {losses[-1]} have one cell each: their"
+    return (
+        f"{text} hyperparameters and lr were not tuned, so a difference from losses with many "
+        "cells is one of budget as well."
     )
 
 

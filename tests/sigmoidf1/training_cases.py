@@ -59,7 +59,7 @@ def mates(count: int = 60) -> list[HeadConfig]:
         HeadConfig(loss="sigmoid_f1", hyperparameters={"beta": 30.0, "eta": 2.0}),
         HeadConfig(loss="sigmoid_f1", hyperparameters={"beta": -10.0}),
         HeadConfig(loss="unbounded_f1", lr=1e3),
-        HeadConfig(loss="bce", lr=1e30),
+        HeadConfig(loss="bce", lr=1e38),
         *(HeadConfig(loss="asl", lr=1e-3 * (1 + i)) for i in range(count)),
     ]
 

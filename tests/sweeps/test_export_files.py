@@ -74,7 +74,9 @@ def test_csv_has_a_row_a_loss():
 def test_unknown_format():
     with pytest.raises(SweepError) as caught:
         format_export(RESULT, "yml")
-    assert str(caught.value) == "Unknown format 'yml'. Did you mean 'yaml'? Known: yaml, json, csv."
+    assert str(caught.value) == (
+        "Unknown format 'yml'. Did you mean 'yaml'? Known: yaml, json, csv, toml, latex."
+    )
 
 
 @pytest.mark.parametrize("format", ["yaml", "json", "csv"])

@@ -112,7 +112,7 @@ def test_what_is_not_there_is_refused(store):
 
 
 def test_a_loss_that_waits_and_a_sweep_without_cells(tmp_path, store, make_spec):
-    shutil.copy(store.url.removeprefix("sqlite:///"), tmp_path / "copy.db")
+    shutil.copy(store.url.database, tmp_path / "copy.db")
     plan = make_plan(load_spec(make_spec(losses={"asl": {"gamma_neg": [2, 4]}})))
     with Store.open(f"sqlite:///{tmp_path}/copy.db") as copied:
         sweep_id = frames.load_sweep(copied, "small").sweep_id
