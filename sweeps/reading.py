@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from storage.frames import load_sweep, load_sweeps
@@ -77,7 +78,8 @@ def sweep_details(store_url: str, name: str) -> dict[str, Any]:
 def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
     """One row a loss with a finished cell: its best by validation objective, and that on test.
 
-    ``chosen`` names the hyperparameters that the spec gives; the others are at their defaults.
+    ``chosen`` holds the settings that make the cell this one: the hyperparameters that the spec
+    gives, and the settings of training and head that are axes of the grid.
 
     Raises:
         StoreError: the store cannot be read or holds no such sweep.
@@ -85,7 +87,7 @@ def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
     from sweeps.export import export_best
 
     with Store.open(store_url, create=False, read_only=True) as store:
-        losses = load_sweep(store, name).spec["losses"]
+        spec = load_sweep(store, name).spec
         try:
             results = export_best(store, sweeps=[name])["results"]
         except SweepError:  # no loss has a finished cell yet
@@ -98,9 +100,7 @@ def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
                 "sweep": name,
                 "loss": result["loss"],
                 "hyperparameters": result["hyperparameters"],
-                "chosen": [
-                    key for key in result["hyperparameters"] if key in losses[result["loss"]]
-                ],
+                "chosen": _chosen(result, spec),
                 "n_seeds": result["n_seeds"],
                 "metric": metric,
                 "threshold": result["objective"]["threshold"],
@@ -112,3 +112,13 @@ def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _chosen(result: dict[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    given = spec["losses"][result["loss"]]
+    chosen = {k: v for k, v in result["hyperparameters"].items() if k in given or "preset" in given}
+    for section in ("training", "head"):
+        values = result["provenance"][section]
+        axes = [key for key, written in spec[section].items() if isinstance(written, dict)]
+        chosen |= {key: values[key] for key in axes if key in values}
+    return chosen

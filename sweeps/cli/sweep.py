@@ -165,7 +165,7 @@ def _print_best(store: str, name: str) -> None:
         [
             [
                 row["loss"],
-                setting({key: row["hyperparameters"][key] for key in row["chosen"]}) or "defaults",
+                setting(row["chosen"]) or "defaults",
                 str(row["n_seeds"]),
                 f"{number(row['validation'])} ± {number(row['validation_sd'])}",
                 f"{number(row['test'])} ± {number(row['test_sd'])}",
