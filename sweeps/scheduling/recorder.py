@@ -53,17 +53,24 @@ class Recorder:
         self._partial: dict[int, float] = {}
         self._settled: set[int] = set()
         self._elsewhere: dict[int, int] = {}
+        self._stopping = False
         self._stopped = threading.Event()
         self._renewal = threading.Thread(target=self._renew, args=(store_url,), daemon=True)
         self._renewal.start()
 
     def claim(self, pack: int, replicate_ids: Sequence[int]) -> list[int]:
         """The replicates of a pack that this run may train; others train or have the rest."""
+        if self._stopping:
+            return []  # Tune had this pack in hand when the run was told to stop
         claimed = self._store.claim(list(replicate_ids), self._owner, LEASE_S)
         self._elsewhere[pack] = len(replicate_ids) - len(claimed)
         if not claimed:
             self._settled.add(pack)
         return claimed
+
+    def stop(self) -> None:
+        """Give out no further pack; those that train are still recorded."""
+        self._stopping = True
 
     def settled(self) -> set[int]:
         """The packs of which nothing is left to do."""

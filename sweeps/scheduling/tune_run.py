@@ -61,7 +61,7 @@ def run_packs(
     )
     left = list(range(len(packs)))
     try:
-        with _watched(recorder, on_status):
+        with _watched(recorder, on_status, stop):
             for _ in range(WORKER_DEATHS):
                 _run_once(trial, left, workers, cluster, stop)
                 settled: set[int] = ray.get(recorder.settled.remote())
@@ -106,13 +106,17 @@ def _give_up(recorder: Any, pack: int, task: PackTask) -> None:
 
 
 @contextmanager
-def _watched(recorder: Any, on_status: Callable[[RunStatus], None]) -> Iterator[None]:
-    """Ask the recorder how far it is from a thread, while Tune holds the main one."""
+def _watched(
+    recorder: Any, on_status: Callable[[RunStatus], None], stop: threading.Event
+) -> Iterator[None]:
+    """Talk to the recorder from a thread, while Tune holds the main one."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(_POLL_S):
             try:
+                if stop.is_set():
+                    recorder.stop.remote()
                 on_status(ray.get(recorder.status.remote(), timeout=30))
             except ray.exceptions.RayError:
                 continue  # a late answer costs one redraw; a dead recorder ends the run itself
