@@ -105,7 +105,7 @@ def pack_limits(
     place = torch.device(device)
     cells = {canonical_json([cell.training, cell.head]): cell for cell in plan.cells}
     settings = [training_settings(shared_settings(cell), cell.head) for cell in cells.values()]
-    widest = [max(s.hidden if s.head == "mlp" else 0, num_classes) for s in settings]
+    widest = [one.widest_layer(num_classes) for one in settings]
     predictions = [
         predict_memory(
             one,

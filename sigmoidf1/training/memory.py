@@ -62,10 +62,9 @@ def predict_memory(
         keep_weights: the parameters are returned.
     """
     layers = [(dim, num_classes)]
-    widest = num_classes
+    widest = settings.widest_layer(num_classes)
     if settings.head == "mlp":
         layers = [(dim, settings.hidden), (settings.hidden, num_classes)]
-        widest = max(settings.hidden, num_classes)
     slots = tile_slots(widest, device)
     width = aligned(slots * widest)
     input_bytes = 2 if settings.precision == "bf16" else _FLOAT

@@ -53,10 +53,7 @@ class Pack:
     @property
     def _slots(self) -> int:
         """Heads of a tile; of a fixed width on a CPU, at most as many as there are on a GPU."""
-        columns = self._num_classes
-        if self.settings.head == "mlp":
-            columns = max(columns, self.settings.hidden)
-        slots = tile_slots(columns, self._train.device)
+        slots = tile_slots(self.settings.widest_layer(self._num_classes), self._train.device)
         return slots if self._train.device.type == "cpu" else min(slots, len(self.replicates))
 
     def groups(self, workers: int) -> list[list[int]]:

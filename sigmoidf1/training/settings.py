@@ -128,6 +128,10 @@ class TrainingSettings:
                 "its best epoch."
             )
 
+    def widest_layer(self, num_classes: int) -> int:
+        """Columns of a head in its widest parameter: what a tile's width is divided by."""
+        return max(self.hidden, num_classes) if self.head == "mlp" else num_classes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
