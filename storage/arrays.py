@@ -105,6 +105,30 @@ def pick_slice(
     )
 
 
+def pick_slices(
+    connection: sa.Connection,
+    selection: Selection,
+    split: str,
+    metric: str,
+    *,
+    n_thresholds: int,
+) -> Float64:
+    """The scores at every kept threshold, (T, R); each block is read and decoded once."""
+    values = np.full((n_thresholds, len(selection.pack_ids)), np.nan)
+    order = np.argsort(selection.pack_ids, kind="stable")
+    ordered = selection.pack_ids[order]
+    query = _blocks(slices, selection).add_columns(slices.c.chunk)
+    query = query.where(slices.c.split == split, slices.c.metric == metric)
+    for pack_id, size, data, chunk in connection.execute(query):
+        first, last = np.searchsorted(ordered, [pack_id, pack_id + 1])
+        places = order[first:last]
+        start = chunk * codec.CHUNK_SIZE
+        height = min(codec.CHUNK_SIZE, n_thresholds - start)
+        block = codec.decode_fixed(data, (height, size))
+        values[start : start + height, places] = block[:, selection.pack_indices[places]]
+    return values
+
+
 def pick_diagnostics(
     connection: sa.Connection,
     selection: Selection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,48 @@ def decode_fixed(
     if row is not None:
         codes = codes[row]
     return np.where(codes == NAN_CODE, np.nan, codes / SCALE)
+
+
+def decode_fixed_rows(
+    blobs: Sequence[tuple[bytes | None, int]], height: int, row: int
+) -> npt.NDArray[np.float64]:
+    """One row of each of many blocks made by `encode_fixed`, end to end.
+
+    Args:
+        blobs: each block and its width; None is a block of NaN.
+        height: rows of every block.
+        row: the row wanted.
+
+    Returns:
+        float64 values of the row, block after block.
+
+    Raises:
+        StoreCorruptError: a blob is damaged or of another size.
+    """
+    low: list[bytes] = []
+    high: list[bytes] = []
+    try:
+        for blob, width in blobs:
+            if blob is None:
+                low.append(b"\xff" * width)
+                high.append(b"\xff" * width)
+                continue
+            raw = zlib.decompress(blob)
+            if len(raw) != 2 * height * width:
+                raise ValueError(f"{len(raw)} bytes")
+            start, middle = row * width, (height + row) * width
+            low.append(raw[start : start + width])
+            high.append(raw[middle : middle + width])
+    except (zlib.error, ValueError) as error:
+        raise StoreCorruptError(
+            f"A block of shape {(height, width)} must decompress, but got {error}. "
+            "The store is damaged: restore it from a backup."
+        ) from None
+    codes = np.frombuffer(b"".join(high), np.uint8).astype("<u2") << 8
+    codes |= np.frombuffer(b"".join(low), np.uint8)
+    values = codes / SCALE
+    values[codes == NAN_CODE] = np.nan
+    return values
 
 
 def encode_float64(values: npt.NDArray[np.floating[Any]]) -> bytes:

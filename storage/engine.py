@@ -39,6 +39,24 @@ _SQLITE_ERRORS: tuple[tuple[str, type[StoreError], str], ...] = (
 )
 
 
+# PostgreSQL's codes of errors.
+_NO_SPACE = ("53100", "Free some space on the server's disk and run again.")
+_BUSY = ("40001", "40P01", "55P03")
+_UNWRITABLE = ("25006", "42501")
+
+
+def is_lost(error: sa.exc.SQLAlchemyError) -> bool:
+    """A server's connection was refused or lost, so that the same request may work later."""
+    if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    # No code at all: the server could not be asked. 08, 57P and 53300 are what it says itself
+    # when it breaks off, stops, starts, or has no connection left; 28 and 3D refuse a user.
+    return (
+        state is None or state[:2] in ("08", "28", "3D") or state[:3] == "57P" or state == "53300"
+    )
+
+
 def translate_error(error: sa.exc.SQLAlchemyError, url: sa.URL) -> StoreError:
     """The store's own one-line error for a driver's, passwords masked."""
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error
@@ -48,10 +66,19 @@ def translate_error(error: sa.exc.SQLAlchemyError, url: sa.URL) -> StoreError:
         for fragment, kind, advice in _SQLITE_ERRORS:
             if fragment in text.lower():
                 return kind(f"The store {where} cannot be used: {text}. {advice}")
-    elif isinstance(error, sa.exc.OperationalError):
+    elif is_lost(error):
         return StoreConnectionError(
             f"The database {where} cannot be used: {text}. "
             "Check that the server runs, and the URL's host, user, password and database."
+        )
+    state = getattr(cause, "sqlstate", None)
+    if state == _NO_SPACE[0]:
+        return StoreUnwritableError(f"The store {where} cannot be used: {text}. {_NO_SPACE[1]}")
+    if state in _BUSY:
+        return StoreBusyError(f"The store {where} is busy: {text}. Run again.")
+    if state in _UNWRITABLE:
+        return StoreUnwritableError(
+            f"The store {where} cannot be written: {text}. Use a user who may write."
         )
     return StoreError(f"The store {where} refused a request: {text}.")
 

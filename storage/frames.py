@@ -11,15 +11,14 @@ import sqlalchemy as sa
 
 from storage import arrays, codec
 from storage.engine import current_time
-from storage.errors import RecordError
 from storage.frame_rows import UTC_TIME, make_frame, replicate_frame, setting_column
 from storage.leases import count_states
-from storage.planning import not_found, read_sweep
-from storage.records import SPLITS, STATES, SweepInfo
-from storage.schema import cells, curves, packs, replicates, sweeps
+from storage.planning import read_sweep
+from storage.records import STATES, SweepInfo
+from storage.runs import read_runs
+from storage.schema import cells, curves, kept, packs, replicates, sweeps
 from storage.store import Store
-
-THRESHOLD_TOLERANCE = 1e-9
+from storage.thresholds import threshold_index
 
 
 def load_sweeps(store: Store) -> pd.DataFrame:
@@ -71,14 +70,17 @@ def load_cells(store: Store, name: str, losses: Sequence[str] | None = None) -> 
         head, parameters (dict each), then one column `param_<name>` per hyperparameter and
         training setting: int64 or float64 if all its values are numbers (absent or None is
         NaN), else object. A hyperparameter named like a training setting takes its column.
+        Between parameters and these: status (str or missing: "pruned", "raced_out"), note (dict
+        or None: why) and batch (Int64, missing for a planned grid: which ask of a sampler).
 
     Raises:
         SweepNotFoundError: there is no such sweep.
     """
     c = cells.c
     query = sa.select(
-        c.id, c.key, c.ordinal, c.loss, c.hyperparameters, c.training, c.head, c.parameters
-    ).order_by(c.ordinal, c.id)
+        c.id, c.key, c.ordinal, c.loss, c.hyperparameters, c.training, c.head, c.parameters,
+        c.status, c.note, c.batch,
+    ).order_by(c.ordinal, c.id)  # fmt: skip
     with store.reading() as connection:
         sweep = read_sweep(connection, name)
         query = query.where(c.sweep_id == sweep.sweep_id)
@@ -87,6 +89,7 @@ def load_cells(store: Store, name: str, losses: Sequence[str] | None = None) -> 
         rows = [tuple(row) for row in connection.execute(query)]
     types = {"cell_id": "int64", "key": "str", "ordinal": "int64", "loss": "str"}
     types |= dict.fromkeys(("hyperparameters", "training", "head", "parameters"), "object")
+    types |= {"status": "str", "note": "object", "batch": "Int64"}
     frame = make_frame(rows, types)
     settings = [{**row[5], **row[4]} for row in rows]
     hyperparameters = dict.fromkeys(key for row in rows for key in row[4])
@@ -164,7 +167,7 @@ def load_scores(
     """
     with store.reading() as connection:
         sweep = read_sweep(connection, name)
-        index = _threshold_index(sweep, split, metric, threshold, nearest=nearest)
+        index = threshold_index(sweep, split, metric, threshold, nearest=nearest)
         frame, selection = replicate_frame(connection, sweep.sweep_id, losses, detailed=False)
         if index is None:
             frame["value"] = arrays.pick_scores(connection, selection, split, metric)
@@ -226,28 +229,57 @@ def load_curves(store: Store, name: str, *, cell_id: int) -> pd.DataFrame:
     )
 
 
-def _threshold_index(
-    sweep: SweepInfo, split: str, metric: str, threshold: float | None, *, nearest: bool
-) -> int | None:
-    """The index of a kept threshold; None for the exact scores at the objective's."""
-    if split not in SPLITS:
-        raise RecordError(not_found("split", split, SPLITS))
-    metrics = {entry["name"]: entry for entry in sweep.metrics}
-    if metric not in metrics:
-        raise RecordError(not_found("metric", metric, list(metrics)))
-    own = float(sweep.objective["threshold"])
-    if threshold is None or not metrics[metric]["thresholded"]:
-        return None
-    if abs(threshold - own) <= THRESHOLD_TOLERANCE:
-        return None
-    if not metrics[metric]["curve"]:
-        raise RecordError(
-            f"The metric {metric!r} is kept at the objective's threshold {own:g} only, "
-            f"but got {threshold:g}. Choose that threshold, or a metric kept at every one."
-        )
-    distances = np.abs(np.asarray(sweep.thresholds, np.float64) - threshold)
-    index = int(np.argmin(distances)) if np.isfinite(distances).all() and len(distances) else -1
-    if index < 0 or (not nearest and distances[index] > THRESHOLD_TOLERANCE):
-        hint = f" The nearest kept one is {sweep.thresholds[index]!r}." if index >= 0 else ""
-        raise RecordError(f"The threshold is one that is kept, but got {threshold!r}.{hint}")
-    return index
+def load_runs(store: Store, name: str) -> pd.DataFrame:
+    """The runs of a sweep, oldest first.
+
+    Args:
+        store: the store.
+        name: the sweep's name.
+
+    Returns:
+        run_id (int64), owner, host (str), pid, workers (int64), started_at, heartbeat_at,
+        ended_at (UTC; ended_at missing while it runs, and for ever if it was killed), outcome
+        (str or missing), stop (str or missing: what it was asked), live (bool).
+
+    Raises:
+        SweepNotFoundError: there is no such sweep.
+    """
+    types = {"run_id": "int64", "owner": "str", "host": "str", "pid": "int64", "workers": "int64"}
+    types |= dict.fromkeys(("started_at", "heartbeat_at", "ended_at"), UTC_TIME)
+    types |= {"outcome": "str", "stop": "str", "live": "bool"}
+    with store.reading() as connection:
+        sweep_id = read_sweep(connection, name).sweep_id
+        found = read_runs(connection, [sweep_id], current_time(connection))
+    return make_frame([[getattr(run, key) for key in types] for run in found], types)
+
+
+def load_kept(store: Store, name: str, losses: Sequence[str] | None = None) -> pd.DataFrame:
+    """The kept files of a sweep, by cell in the plan's order and by seed.
+
+    Args:
+        store: the store.
+        name: the sweep's name.
+        losses: only these losses; None for all.
+
+    Returns:
+        replicate_id, cell_id (int64), cell_key, loss (str), seed (int64), path (str, relative
+        to the store's kept folder), sha256 (str), size_bytes (int64).
+
+    Raises:
+        SweepNotFoundError: there is no such sweep.
+    """
+    r, c, k = replicates.c, cells.c, kept.c
+    query = (
+        sa.select(r.id, c.id, c.key, c.loss, r.seed, k.path, k.sha256, k.size_bytes)
+        .join(replicates, r.id == k.replicate_id)
+        .join(cells, c.id == r.cell_id)
+        .order_by(c.ordinal, c.id, r.seed)
+    )
+    if losses is not None:
+        query = query.where(c.loss.in_(losses))
+    types = {"replicate_id": "int64", "cell_id": "int64", "cell_key": "str", "loss": "str"}
+    types |= {"seed": "int64", "path": "str", "sha256": "str", "size_bytes": "int64"}
+    with store.reading() as connection:
+        sweep_id = read_sweep(connection, name).sweep_id
+        rows = connection.execute(query.where(k.sweep_id == sweep_id)).all()
+    return make_frame(rows, types)

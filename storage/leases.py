@@ -11,6 +11,15 @@ from storage.errors import RecordError
 from storage.records import STATES, OpenReplicate
 from storage.schema import IS_LEASED, IS_OPEN, cells, replicates, sweeps
 
+MAX_LEASE_S = 600.0
+"""The longest lease."""
+
+_LATEST_S = MAX_LEASE_S + 60.0
+"""A lease that ends later than this from now was written before the clock jumped back: its owner
+either renews it by the present clock, or is gone. The minute is for small corrections."""
+
+FREED = {"lease_owner": None, "lease_expires_at": None, "lease_token": None}
+
 # Below SQLite's limit of bound values in one statement.
 _BATCH = 10_000
 
@@ -21,8 +30,10 @@ def is_open() -> sa.ColumnElement[bool]:
 
 
 def is_expired(now: datetime) -> sa.ColumnElement[bool]:
-    """Leased to an owner that has not renewed in time."""
-    return sa.and_(replicates.c.state == "running", replicates.c.lease_expires_at <= now)
+    """Leased to an owner that has not renewed in time, by a clock that may have jumped back."""
+    expires_at = replicates.c.lease_expires_at
+    latest = now + timedelta(seconds=_LATEST_S)
+    return sa.and_(replicates.c.state == "running", sa.or_(expires_at <= now, expires_at > latest))
 
 
 def is_claimable(now: datetime) -> sa.ColumnElement[bool]:
@@ -54,15 +65,16 @@ def batches(ids: Sequence[int]) -> Iterator[list[int]]:
 
 def open_replicates(connection: sa.Connection, sweep_id: int, now: datetime) -> list[OpenReplicate]:
     """The replicates that may be claimed, in the plan's order; see `Store.open_replicates`."""
-    r = replicates.c
+    r, c = replicates.c, cells.c
     rows = connection.execute(
         sa.select(r.id, r.cell_id, r.seed).where(r.sweep_id == sweep_id, is_claimable(now))
-    )
+    ).all()
     # Joined in Python: one key object per cell, not one per replicate.
+    own = sa.select(r.cell_id).where(r.sweep_id == sweep_id, is_open())
     keys = {
         cell_id: (ordinal, key)
         for cell_id, ordinal, key in connection.execute(
-            sa.select(cells.c.id, cells.c.ordinal, cells.c.key).where(cells.c.sweep_id == sweep_id)
+            sa.select(c.id, c.ordinal, c.key).where(c.id.in_(own))
         )
     }
     ordered = sorted(rows, key=lambda row: (keys[row[1]][0], row[0]))
@@ -75,21 +87,35 @@ def claim(
     owner: str,
     lease_s: float,
     now: datetime,
+    token: str,
 ) -> list[int]:
-    """Lease the claimable ones of some replicates; see `Store.claim`."""
+    """Lease the claimable ones of some replicates; see `Store.claim`.
+
+    Args:
+        connection: a writing connection.
+        replicate_ids: the replicates wanted.
+        owner: the claimant.
+        lease_s: seconds until the lease expires.
+        now: the store's time.
+        token: unique to this claim: made again with it, a claim whose answer was lost obtains
+            what it did.
+    """
     expires_at = _expiry(owner, lease_s, now)
+    r = replicates.c
     obtained: set[int] = set()
     for batch in batches(replicate_ids):
+        claimable = sa.or_(is_claimable(now), r.lease_token == token)
         statement = (
             replicates.update()
-            .where(unlocked(replicates.c.id.in_(batch), is_claimable(now)))
+            .where(unlocked(r.id.in_(batch), claimable))
             .values(
                 state="running",
                 lease_owner=owner,
                 lease_expires_at=expires_at,
-                attempts=replicates.c.attempts + 1,
+                attempts=r.attempts + sa.case((r.lease_token == token, 0), else_=1),
+                lease_token=token,
             )
-            .returning(replicates.c.id)
+            .returning(r.id)
         )
         obtained.update(connection.execute(statement).scalars())
     return [int(i) for i in replicate_ids if int(i) in obtained]
@@ -110,7 +136,7 @@ def release(connection: sa.Connection, owner: str) -> int:
     statement = (
         replicates.update()
         .where(unlocked(replicates.c.lease_owner == owner))
-        .values(state="waiting", lease_owner=None, lease_expires_at=None)
+        .values(state="waiting", **FREED)
     )
     return connection.execute(statement).rowcount
 
@@ -141,6 +167,9 @@ def count_states(
 def _expiry(owner: str, lease_s: float, now: datetime) -> datetime:
     if not owner or len(owner) > 200:
         raise RecordError(f"An owner's name has 1 to 200 characters, but got {owner!r}.")
-    if not 0 < lease_s < float("inf"):
-        raise RecordError(f"A lease lasts a positive number of seconds, but got {lease_s!r}.")
+    if not 0 < lease_s <= MAX_LEASE_S:
+        raise RecordError(
+            f"A lease lasts more than 0 and at most {MAX_LEASE_S:g} seconds, but got {lease_s!r}. "
+            "Renew it while the work goes on."
+        )
     return now + timedelta(seconds=lease_s)

@@ -50,10 +50,11 @@ class FinishedCell:
         }
 
     @property
-    def complete_places(self) -> list[tuple[int, int]]:
-        """Pack and place in it of the complete replicates."""
-        pairs = zip(self.states, self.places, strict=True)
-        return [place for state, place in pairs if state == "complete"]
+    def curve_places(self) -> list[tuple[int, int]]:
+        """Pack and place in it of the complete replicates; without one, of the pruned ones."""
+        pairs = list(zip(self.states, self.places, strict=True))
+        complete = [place for state, place in pairs if state == "complete"]
+        return complete or [place for state, place in pairs if state == "pruned"]
 
 
 def finished_cells(connection: sa.Connection, sweep_id: int) -> list[FinishedCell]:
@@ -101,9 +102,12 @@ def finished_cells(connection: sa.Connection, sweep_id: int) -> list[FinishedCel
 def mean_curves(
     connection: sa.Connection, finished: Iterable[FinishedCell]
 ) -> dict[str, dict[int, float]]:
-    """Cell key -> epoch -> mean of the objective over the complete replicates."""
+    """Cell key -> epoch -> mean of the objective over the replicates of `curve_places`.
+
+    Epochs that a pruned replicate did not reach are left out.
+    """
     wanted = list(finished)
-    pack_ids = sorted({pack for cell in wanted for pack, _ in cell.complete_places})
+    pack_ids = sorted({pack for cell in wanted for pack, _ in cell.curve_places})
     decoded: dict[int, tuple[list[int], Any]] = {}
     for start in range(0, len(pack_ids), _BATCH):
         query = (
@@ -116,12 +120,15 @@ def mean_curves(
             decoded[pack_id] = (epochs, codec.decode_curve(data, (len(epochs), size)))
     means: dict[str, dict[int, float]] = {}
     for cell in wanted:
-        own = [(decoded[pack], index) for pack, index in cell.complete_places if pack in decoded]
+        own = [(decoded[pack], index) for pack, index in cell.curve_places if pack in decoded]
         epochs = own[0][0][0] if own else []
         if not own or any(curve[0] != epochs for curve, _ in own):
             continue
         columns = [curve[1][:, index].astype(np.float64) for curve, index in own]
-        means[cell.key] = dict(zip(epochs, np.mean(columns, axis=0).tolist(), strict=True))
+        mean = np.mean(columns, axis=0)
+        reached = ~np.isnan(mean) if "complete" not in cell.states else np.ones(len(mean), bool)
+        steps = zip(epochs, mean.tolist(), reached.tolist(), strict=True)
+        means[cell.key] = {epoch: value for epoch, value, known in steps if known}
     return means
 
 
@@ -133,7 +140,8 @@ def make_trial(
     """The trial of a finished cell.
 
     Its value is the mean of the objective over the complete seeds. Without one, or if the
-    mean is not a number, the trial has failed: Optuna keeps no NaN.
+    mean is not a number, the trial has failed: Optuna keeps no NaN. A cell without complete
+    seeds, some of them pruned, is a pruned trial.
 
     Args:
         cell: the cell.
@@ -147,12 +155,14 @@ def make_trial(
     values = [np.nan if v is None else v for state, v in pairs if state == "complete"]
     value = float(np.mean(values)) if values else np.nan
     succeeded = not np.isnan(value)
+    pruned = not values and "pruned" in cell.states
+    state = TrialState.COMPLETE if succeeded else TrialState.FAIL
     has_sd = len(values) > 1 and np.isfinite(values).all()
     sd = float(np.std(values, ddof=1)) if has_sd else None
     return FrozenTrial(
         number=-1,
         trial_id=-1,
-        state=TrialState.COMPLETE if succeeded else TrialState.FAIL,
+        state=TrialState.PRUNED if pruned else state,
         value=value if succeeded else None,
         datetime_start=cell.started_at,
         datetime_complete=cell.finished_at,
@@ -160,7 +170,7 @@ def make_trial(
         distributions={name: distributions[name] for name in cell.parameters},
         user_attrs={"cell_key": cell.key, "n_seeds": len(values), "sd": sd, **cell.outcome},
         system_attrs={},
-        intermediate_values=dict(curve) if succeeded else {},
+        intermediate_values=dict(curve) if succeeded or pruned else {},
     )
 
 

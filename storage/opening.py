@@ -71,6 +71,25 @@ def open_engine(url: sa.URL, *, create: bool, read_only: bool) -> sa.Engine:
     return engine
 
 
+def read_schema(url: sa.URL) -> str:
+    """The revision of a store's schema, whatever it is; nothing is changed.
+
+    Raises:
+        StoreNotFoundError: there is no store.
+        StoreError: the database cannot be read.
+    """
+    if url.get_backend_name() == "sqlite":
+        _file_exists(url, create=False)
+        engine, contents = _inspect_file(url)
+    else:
+        engine = create_engine(url, access="read")
+        contents = _inspect(engine)
+    engine.dispose()
+    if contents.revision is None:
+        raise StoreNotFoundError(f"The database {mask_url(url)} holds no sweeps. Check the URL.")
+    return contents.revision
+
+
 def _file_exists(url: sa.URL, *, create: bool) -> bool:
     path = Path(url.database or "")
     try:
@@ -162,7 +181,7 @@ def _check_revision(where: str, revision: str, *, read_only: bool) -> None:
     if read_only:
         raise SchemaVersionError(
             f"The store {where} has schema {revision!r}, older than this version's {REVISION!r}. "
-            "Upgrade it by opening it once for writing, for instance with `sigmoidf1 sweep run`."
+            "Upgrade it: sigmoidf1 store upgrade --store URL."
         )
 
 

@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
 from storage.engine import (
     BUSY_TIMEOUT_S,
@@ -27,8 +26,10 @@ from storage.engine import (
     translate_error,
 )
 from storage.errors import RecordError, SchemaVersionError, StoreError
+from storage.mirror_agreement import mirrored_keys
 from storage.mirror_trials import FinishedCell, finished_cells, make_trial, mean_curves, widen
 from storage.optuna_bulk import add_trials
+from storage.optuna_studies import delete_named, study_name
 from storage.records import SweepInfo
 from storage.schema import sweeps
 from storage.store import Store
@@ -39,17 +40,8 @@ POLL_S = 0.1
 _DIRECTIONS = {True: StudyDirection.MAXIMIZE, False: StudyDirection.MINIMIZE}
 
 # Few enough that the mirror's lease is renewed in time, however slow the disk.
-_BATCH = 100
-
-
-def study_name(sweep: str, dataset: str, loss: str) -> str:
-    """The name of the study of one loss of a sweep.
-
-    Example:
-        >>> study_name("movie-genres", "movie_genres", "focal")
-        'movie-genres/movie_genres/focal'
-    """
-    return f"{sweep}/{dataset}/{loss}"
+_BATCH = 200
+_PAUSE_S = 0.02
 
 
 def mirror(
@@ -58,10 +50,10 @@ def mirror(
     """Bring a sweep's Optuna studies up to date with its finished cells.
 
     One trial per cell all of whose replicates have finished: COMPLETE with the mean of the
-    objective over its complete seeds, else FAIL; never RUNNING. User attributes: cell_key,
-    n_seeds (complete ones), sd (over them, n - 1; None for one), seeds, states, values (by
-    seed). Start and end are those of the packs, intermediate values the mean of the curve
-    named "objective". The same call again adds nothing; after a kill it completes the rest.
+    objective over its complete seeds, else PRUNED or FAIL; never RUNNING. User attributes:
+    cell_key, n_seeds (complete ones), sd (over them, n - 1; None for one), seeds, states and
+    values (by seed). Start and end are those of the packs, intermediate values the mean of the
+    curve named "objective". The same call again adds nothing; after a kill it completes the rest.
     A study in which a cell's seeds, parameters or distributions have changed is rebuilt.
     Concurrent calls for one sweep wait for each other.
 
@@ -117,43 +109,24 @@ def _mirror_study(
     study = optuna.create_study(
         study_name=full_name, storage=storage, direction=direction, load_if_exists=True
     )
-    trials = study.get_trials(deepcopy=False)
-    if not _agrees(trials, finished, distributions):
-        optuna.delete_study(study_name=full_name, storage=storage)
+    present = mirrored_keys(study, storage, finished, distributions)
+    if present is None:
+        with store.writing() as connection:
+            delete_named(connection, [full_name])
         study = optuna.create_study(study_name=full_name, storage=storage, direction=direction)
-        trials = []
+        present = set()
     _describe(study, sweep, loss)
-    present = {trial.user_attrs["cell_key"] for trial in trials}
     new = [cell for cell in finished if cell.key not in present]
-    with store.reading() as connection:
-        curves = mean_curves(connection, new)
     for start in range(0, len(new), _BATCH):
         batch = new[start : start + _BATCH]
+        with store.reading() as connection:
+            curves = mean_curves(connection, batch)
         trials = [make_trial(cell, distributions, curves.get(cell.key, {})) for cell in batch]
         add_trials(study, storage, trials)
         renew()
+        # SQLite's writers take turns by chance: without a pause those that record would starve.
+        time.sleep(_PAUSE_S)
     return len(new)
-
-
-def _agrees(
-    trials: Sequence[FrozenTrial],
-    finished: Sequence[FinishedCell],
-    distributions: Mapping[str, BaseDistribution],
-) -> bool:
-    cells = {cell.key: cell for cell in finished}
-    seen: set[str] = set()
-    for trial in trials:
-        cell = cells.get(trial.user_attrs.get("cell_key", ""))
-        if cell is None or cell.key in seen or not trial.state.is_finished():
-            return False
-        seen.add(cell.key)
-        if {name: trial.user_attrs.get(name) for name in cell.outcome} != cell.outcome:
-            return False
-        # Equal, not only compatible: Optuna leaves a parameter whose distributions differ
-        # out of its importances and plots.
-        if trial.distributions != {name: distributions[name] for name in cell.parameters}:
-            return False
-    return True
 
 
 def _describe(study: optuna.Study, sweep: SweepInfo, loss: str) -> None:

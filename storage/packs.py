@@ -12,11 +12,10 @@ import sqlalchemy as sa
 
 from storage import codec
 from storage.errors import LeaseLostError, RecordError
-from storage.leases import batches
+from storage.leases import FREED, batches
+from storage.places import encode_places
 from storage.records import FINISHED_STATES, SPLITS, PackResult
-from storage.schema import curves, diagnostics, packs, replicates, scores, slices, sweeps
-
-_FREED = {"lease_owner": None, "lease_expires_at": None}
+from storage.schema import curves, diagnostics, packs, places, replicates, scores, slices, sweeps
 
 
 @dataclass
@@ -80,8 +79,26 @@ def encode_pack(result: PackResult) -> EncodedPack:
     return EncodedPack(ids, pack, n_thresholds, results, blobs)
 
 
-def write_pack(connection: sa.Connection, sweep_id: int, pack: EncodedPack, owner: str) -> int:
-    """Write a pack whose replicates the owner holds; see `Store.record_pack`."""
+def write_pack(
+    connection: sa.Connection,
+    sweep_id: int,
+    pack: EncodedPack,
+    owner: str,
+    now: datetime,
+    token: str,
+) -> int:
+    """Write a pack whose replicates the owner holds; see `Store.record_pack`.
+
+    Args:
+        connection: a writing connection.
+        sweep_id: the pack's sweep.
+        pack: the checked pack.
+        owner: the owner of its leases.
+        now: the store's time.
+        token: unique to this pack: written again with it, a pack whose answer was lost is found.
+    """
+    if (written := find_pack(connection, token)) is not None:
+        return written
     thresholds = connection.execute(
         sa.select(sweeps.c.thresholds).where(sweeps.c.id == sweep_id)
     ).scalar()
@@ -93,13 +110,14 @@ def write_pack(connection: sa.Connection, sweep_id: int, pack: EncodedPack, owne
             f"but got {sorted(pack.n_thresholds)}."
         )
     held = _held(connection, pack.replicate_ids, owner)
-    if lost := [i for i in pack.replicate_ids if held.get(i) != sweep_id]:
+    if lost := [i for i in pack.replicate_ids if i not in held or held[i][0] != sweep_id]:
         raise LeaseLostError(owner, lost)
-    pack_id = _insert_pack(connection, pack.pack | {"sweep_id": sweep_id})
+    values = pack.pack | {"sweep_id": sweep_id, "token": token}
+    pack_id = _finish(connection, values, pack.results, held)
     for table, rows in pack.blobs.items():
         if rows:
             connection.execute(table.insert(), [row | {"pack_id": pack_id} for row in rows])
-    _finish(connection, pack_id, pack.results)
+    touch(connection, [sweep_id], now)
     return pack_id
 
 
@@ -109,19 +127,36 @@ def fail(
     owner: str,
     reason: str,
     now: datetime,
+    token: str,
 ) -> int:
-    """Mark an owner's replicates as failed, without results; see `Store.fail`."""
+    """Mark an owner's replicates as failed, without results; see `Store.fail`.
+
+    The token marks the first pack that is written: if it is found, so are the others.
+    """
     held = _held(connection, replicate_ids, owner)
-    for sweep_id in sorted(set(held.values())):
-        ids = [i for i in held if held[i] == sweep_id]
+    sweep_ids = sorted({sweep_id for sweep_id, _, _ in held.values()})
+    for k, sweep_id in enumerate(sweep_ids):
+        ids = [i for i in held if held[i][0] == sweep_id]
         values = {"sweep_id": sweep_id, "n_replicates": len(ids), "worker": owner}
-        values |= {"finished_at": now, "curve_epochs": []}
+        values |= {"finished_at": now, "curve_epochs": [], "token": token if k == 0 else None}
         rows = [
-            {"b_id": i, "state": "failed", "reason": reason, "objective": None, "pack_index": k}
-            for k, i in enumerate(ids)
+            {"b_id": i, "state": "failed", "reason": reason, "objective": None, "pack_index": place}
+            for place, i in enumerate(ids)
         ]
-        _finish(connection, _insert_pack(connection, values), rows)
+        _finish(connection, values, rows, held)
+    touch(connection, sweep_ids, now)
     return len(held)
+
+
+def touch(connection: sa.Connection, sweep_ids: Sequence[int], now: datetime) -> None:
+    """Note that sweeps have changed, for readers that look again only then."""
+    statement = sweeps.update().where(sweeps.c.id.in_(sweep_ids)).values(updated_at=now)
+    connection.execute(statement)
+
+
+def find_pack(connection: sa.Connection, token: str) -> int | None:
+    """The pack that was written with a token."""
+    return connection.execute(sa.select(packs.c.id).where(packs.c.token == token)).scalar()
 
 
 def _check(result: PackResult, ids: list[int]) -> None:
@@ -166,27 +201,42 @@ def _stored(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _held(connection: sa.Connection, ids: Sequence[int], owner: str) -> dict[int, int]:
-    held: dict[int, int] = {}
+def _held(
+    connection: sa.Connection, ids: Sequence[int], owner: str
+) -> dict[int, tuple[int, int, int]]:
+    """Sweep, cell and seed of those replicates that the owner holds."""
+    r = replicates.c
+    held: dict[int, tuple[int, int, int]] = {}
     for batch in batches(ids):
         rows = connection.execute(
-            sa.select(replicates.c.id, replicates.c.sweep_id)
-            .where(replicates.c.id.in_(batch), replicates.c.lease_owner == owner)
-            .order_by(replicates.c.id)
+            sa.select(r.id, r.sweep_id, r.cell_id, r.seed)
+            .where(r.id.in_(batch), r.lease_owner == owner)
+            .order_by(r.id)
             .with_for_update()
         )
-        held.update(dict(rows.all()))
+        held.update((i, (sweep_id, cell_id, seed)) for i, sweep_id, cell_id, seed in rows)
     return held
 
 
-def _insert_pack(connection: sa.Connection, values: Mapping[str, Any]) -> int:
-    return connection.execute(packs.insert().returning(packs.c.id), dict(values)).scalar_one()
-
-
-def _finish(connection: sa.Connection, pack_id: int, rows: list[dict[str, Any]]) -> None:
+def _finish(
+    connection: sa.Connection,
+    pack: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    held: Mapping[int, tuple[int, int, int]],
+) -> int:
+    """Insert a pack, its places, and end the leases of its replicates; the pack's id."""
+    pack_id = connection.execute(packs.insert().returning(packs.c.id), dict(pack)).scalar_one()
     statement = (
         replicates.update()
         .where(replicates.c.id == sa.bindparam("b_id"))
-        .values(pack_id=pack_id, **_FREED)
+        .values(pack_id=pack_id, **FREED)
     )
     connection.execute(statement, rows)
+    own = [held[row["b_id"]] for row in rows]
+    data = encode_places(
+        [cell_id for _, cell_id, _ in own],
+        [seed for _, _, seed in own],
+        [row["state"] for row in rows],
+    )
+    connection.execute(places.insert(), {"pack_id": pack_id, "data": data})
+    return pack_id

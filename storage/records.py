@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-STATES = ("waiting", "running", "complete", "diverged", "failed")
+STATES = ("waiting", "running", "complete", "diverged", "failed", "pruned")
 OPEN_STATES = ("waiting", "running")
-FINISHED_STATES = ("complete", "diverged", "failed")
+FINISHED_STATES = ("complete", "diverged", "failed", "pruned")
 SPLITS = ("train", "validation", "test")
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -91,7 +91,7 @@ class PackResult:
 
     Attributes:
         replicate_ids: (R,) ids of the replicates.
-        states: (R,) each "complete", "diverged" or "failed".
+        states: (R,) each "complete", "diverged", "failed" or "pruned".
         reasons: (R,) why it diverged or failed, else None.
         objective: (R,) the objective; kept for complete replicates, ignored for the others.
         scores: (split, metric) -> (R,) at the objective's threshold, kept in float64.
@@ -161,3 +161,58 @@ class OpenReplicate(NamedTuple):
     replicate_id: int
     cell_key: str
     seed: int
+
+
+RUN_OUTCOMES = ("finished", "interrupted", "stopped", "failed")
+STOPS = ("finish", "abandon")
+CELL_STATUSES = ("pruned", "raced_out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One run of a sweep: a process that claims replicates under one owner's name.
+
+    Attributes:
+        run_id: its id.
+        sweep_id: the sweep.
+        owner: the owner of its leases.
+        host: the machine of its driver.
+        pid: the driver's process id there.
+        workers: packs that it runs at once, at most.
+        started_at: when it began (UTC).
+        heartbeat_at: when it last said that it is alive (UTC).
+        ended_at: when it ended; None while it runs, and for ever if it was killed.
+        outcome: how it ended, one of `RUN_OUTCOMES`.
+        stop: what it was asked to do with its running packs, one of `STOPS`; None is nothing.
+        live: it has not ended, and its last heartbeat is recent.
+    """
+
+    run_id: int
+    sweep_id: int
+    owner: str
+    host: str
+    pid: int
+    workers: int
+    started_at: datetime
+    heartbeat_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    stop: str | None
+    live: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptRecord:
+    """A file with the weights and scores of one replicate.
+
+    Attributes:
+        replicate_id: the replicate.
+        path: the file, relative to the store's kept folder, with "/" between its parts.
+        sha256: checksum of the file's bytes, 64 hexadecimal digits.
+        size_bytes: size of the file.
+    """
+
+    replicate_id: int
+    path: str
+    sha256: str
+    size_bytes: int

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 
 from storage.records import FINISHED_STATES, OPEN_STATES
 
-REVISION = "0001"
+REVISION = "0002"
 VERSION_TABLE = "sweeps_alembic_version"
 
 
@@ -111,6 +111,8 @@ sweeps = sa.Table(
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("mirror_owner", sa.String(200)),
     sa.Column("mirror_expires_at", UtcDateTime),
+    sa.Column("design", Json),
+    sa.Column("plan_hash", sa.String(64)),
 )
 
 cells = sa.Table(
@@ -125,8 +127,17 @@ cells = sa.Table(
     sa.Column("training", Json, nullable=False),
     sa.Column("head", Json, nullable=False),
     sa.Column("parameters", Json, nullable=False),
+    sa.Column("status", sa.String(16)),
+    sa.Column("note", Json),
+    sa.Column("batch", sa.Integer),
     sa.UniqueConstraint("sweep_id", "key"),
     sa.Index(None, "sweep_id", "loss"),
+)
+sa.Index(
+    "ix_sweep_cells_status",
+    cells.c.sweep_id,
+    sqlite_where=cells.c.status.is_not(None),
+    postgresql_where=cells.c.status.is_not(None),
 )
 
 packs = sa.Table(
@@ -140,7 +151,10 @@ packs = sa.Table(
     sa.Column("duration_s", sa.Double),
     sa.Column("worker", sa.String(200), nullable=False),
     sa.Column("curve_epochs", Json, nullable=False),
+    sa.Column("token", sa.String(32)),
 )
+# What finds a pack again whose commit was made but whose answer was lost.
+sa.Index("ix_sweep_packs_token", packs.c.token, unique=True)
 
 replicates = sa.Table(
     "sweep_replicates",
@@ -154,6 +168,7 @@ replicates = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("lease_owner", sa.String(200)),
     sa.Column("lease_expires_at", UtcDateTime),
+    sa.Column("lease_token", sa.String(32)),
     sa.Column("objective", sa.Double),
     sa.Column("pack_id", RowId, sa.ForeignKey("sweep_packs.id")),
     sa.Column("pack_index", sa.Integer),
@@ -195,6 +210,52 @@ sa.Index(
 )
 
 
+runs = sa.Table(
+    "sweep_runs",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("sweep_id", RowId, _owned_by("sweep_sweeps.id"), nullable=False, index=True),
+    sa.Column("owner", sa.String(200), nullable=False, unique=True),
+    sa.Column("host", sa.String(200), nullable=False),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    sa.Column("workers", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("heartbeat_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("outcome", sa.String(16)),
+    sa.Column("stop", sa.String(16)),
+)
+
+kept = sa.Table(
+    "sweep_kept",
+    metadata,
+    sa.Column(
+        "replicate_id",
+        RowId,
+        _owned_by("sweep_replicates.id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("sweep_id", RowId, _owned_by("sweep_sweeps.id"), nullable=False, index=True),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+
+# Cells of one loss as columns, one part for each time that cells were planned: what a heat map
+# needs of them, without a JSON text a cell.
+cell_columns = sa.Table(
+    "sweep_cell_columns",
+    metadata,
+    sa.Column("sweep_id", RowId, _owned_by("sweep_sweeps.id"), primary_key=True),
+    sa.Column("loss", sa.String(100), primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+
+
 def _pack_table(name: str, *keys: sa.Column[Any]) -> sa.Table:
     # Blobs live apart from the scanned tables: inline they slow every aggregate fivefold.
     return sa.Table(
@@ -219,3 +280,5 @@ slices = _pack_table(
 )
 curves = _pack_table("sweep_curves", sa.Column("name", sa.String(100), primary_key=True))
 diagnostics = _pack_table("sweep_diagnostics", sa.Column("name", sa.String(100), primary_key=True))
+# Whose results stand at which place of a pack, so that a map need not read a row a replicate.
+places = _pack_table("sweep_places")

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from storage.errors import DriverError, StoreUrlError
 
-DEFAULT_URL = "sqlite:///sigmoidf1.db"
 POSTGRES_EXTRA = "pip install 'sigmoidf1-sweeps[postgres]'"
 
 _FORMS = "sqlite:///FILE.db or postgresql://USER:PASSWORD@HOST/DATABASE"

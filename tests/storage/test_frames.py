@@ -15,11 +15,12 @@ SWEEP_TYPES = {
     "sweep_id": "int64", "name": "str", "dataset": "str", "encoder": "str",
     "created_at": "datetime64[us, UTC]", "updated_at": "datetime64[us, UTC]",
     "n_cells": "int64", "n_replicates": "int64", "waiting": "int64", "running": "int64",
-    "complete": "int64", "diverged": "int64", "failed": "int64",
+    "complete": "int64", "diverged": "int64", "failed": "int64", "pruned": "int64",
 }  # fmt: skip
 CELL_TYPES = {
     "cell_id": "int64", "key": "str", "ordinal": "int64", "loss": "str",
     "hyperparameters": "object", "training": "object", "head": "object", "parameters": "object",
+    "status": "str", "note": "object", "batch": "Int64",
 }  # fmt: skip
 REPLICATE_TYPES = {
     "replicate_id": "int64", "cell_id": "int64", "loss": "str", "seed": "int64", "state": "str",

@@ -287,3 +287,26 @@ def test_odd_path_is_the_same_store_to_optuna(tmp_path, make_sweep, make_cells, 
         with store.reading() as connection:
             count = connection.execute(sa.text("SELECT count(*) FROM trials")).scalar_one()
     assert count == 4
+
+
+def test_cells_that_were_pruned(store, make_sweep, make_cells, make_result, load_study):
+    sweep_id = store.put_sweep(make_sweep())
+    store.plan(sweep_id, make_cells(), [0, 1])
+    ids = [r.replicate_id for r in store.open_replicates(sweep_id)]
+    store.claim(ids, "a", 60)
+    states = ["pruned", "pruned", "complete", "pruned", "pruned", "diverged", *["complete"] * 2]
+    result = make_result(ids, states=states, reasons=[None] * 8)
+    result.curves["objective"][2:, [0, 1, 3, 4]] = np.nan
+    store.record_pack(sweep_id, result, "a")
+    assert mirror(store, "movies", RANGES) == 4
+    trials = load_study().trials
+    assert [trial.state for trial in trials] == [
+        TrialState.PRUNED, TrialState.COMPLETE, TrialState.PRUNED, TrialState.COMPLETE,
+    ]  # fmt: skip
+    curve = result.curves["objective"].astype(np.float64)
+    assert trials[0].intermediate_values == {epoch: curve[epoch - 1, :2].mean() for epoch in (1, 2)}
+    assert trials[1].value == result.objective[2]
+    assert sorted(trials[1].intermediate_values) == [1, 2, 3, 4]
+    assert trials[2].intermediate_values == {epoch: curve[epoch - 1, 4] for epoch in (1, 2)}
+    assert trials[2].user_attrs["states"] == ["pruned", "diverged"]
+    assert mirror(store, "movies", RANGES) == 0

@@ -111,7 +111,7 @@ def test_narrower_plan_removes_waiting_and_nothing_else(store, make_sweep, make_
 
     assert store.plan(sweep_id, cells[:1], [0, 1]) == PlanCounts(2, 0, 8, 0, 2)
     assert store.counts(sweep_id) == {
-        "waiting": 2, "running": 1, "complete": 1, "diverged": 0, "failed": 0,
+        "waiting": 2, "running": 1, "complete": 1, "diverged": 0, "failed": 0, "pruned": 0,
     }  # fmt: skip
     assert frames.load_cells(store, "movies")["key"].tolist() == [
         cells[0].key, cells[2].key, cells[3].key,
