@@ -2,9 +2,10 @@
 
 Each pack is trained in a process of its own, on one thread; memory is the process's resident set,
 sampled every 2 ms. Printed are the process's total (what a worker takes: before the pack, plus the
-pack) and the pack's own part, with what was predicted of each.
+pack) and the pack's own part, with what was predicted of each. With ``--rungs`` heads may be pruned
+half-way, so that the state of all of them is held.
 
-    python benchmarks/memory.py [--heads 10 100 1000 5000] [--sizes 384x20 768x145]
+    python benchmarks/memory.py [--heads 10 100 1000 5000] [--sizes 384x20 768x145] [--rungs]
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ import torch
 
 from sigmoidf1.thresholds import default_thresholds
 from sigmoidf1.training.memory import predict_memory
-from sigmoidf1.training.packed import train_heads
+from sigmoidf1.training.packed import train_replicates
 from sigmoidf1.training.settings import HeadConfig, TrainingSettings
 
 SPLITS = {"train": 2400, "validation": 800, "test": 800}
 SETTINGS = TrainingSettings(epochs=2)
 
 
-def one_pack(dim: int, classes: int, heads: int) -> None:
+def one_pack(dim: int, classes: int, heads: int, *, rungs: bool) -> None:
     """Train one pack and print bytes: before, peak."""
     generator = torch.Generator().manual_seed(0)
     total = sum(SPLITS.values())
@@ -40,15 +41,17 @@ def one_pack(dim: int, classes: int, heads: int) -> None:
         start += size
 
     def train(configs: list[HeadConfig], rows: dict[str, torch.Tensor]) -> None:
-        train_heads(
+        pruning = {"rungs": (1,), "prune": lambda epoch, objective: objective < -1} if rungs else {}
+        train_replicates(
             features,
             targets,
             configs,
-            [0],
+            [(index, 0) for index in range(len(configs))],
             splits=rows,
             settings=SETTINGS,
             threads=1,
             keep_weights=False,
+            **pruning,
         )
 
     train([HeadConfig(loss="sigmoid_f1")], {name: rows[:64] for name, rows in splits.items()})
@@ -75,10 +78,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--heads", nargs="+", type=int, default=[10, 100, 1000, 5000])
     parser.add_argument("--sizes", nargs="+", default=["384x20", "768x145"])
+    parser.add_argument("--rungs", action="store_true")
     parser.add_argument("--one", nargs=3, type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        one_pack(*arguments.one)
+        one_pack(*arguments.one, rungs=arguments.rungs)
         return
     print(f"{'size':>9} {'heads':>6} {'pack MB':>8} {'predicted':>9} {'total MB':>9} {'error':>7}")
     for size in arguments.sizes:
@@ -90,11 +94,13 @@ def main() -> None:
             num_classes=classes,
             num_thresholds=len(default_thresholds()),
             device=torch.device("cpu"),
+            rungs=arguments.rungs,
         )
         for heads in arguments.heads:
             if heads * dim * classes > 2 * 10**8:
                 continue  # minutes of training on two cores
             command = [sys.executable, __file__, "--one", str(dim), str(classes), str(heads)]
+            command += ["--rungs"] if arguments.rungs else []
             environment = {**os.environ, "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
             output = subprocess.run(
                 command, check=True, capture_output=True, text=True, env=environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sigmoidf1.training.packed import train_replicates
+from sigmoidf1.training.head_trainer import HeadTrainer, Prune
 from sigmoidf1.training.results import COMPLETE, HeadResults
 from sigmoidf1.training.settings import HeadConfig, Objective, TrainingSettings
 from storage.records import CellRecord, PackResult
@@ -29,6 +30,8 @@ class PackData:
         objective: metric, split and threshold.
         thresholds: where the threshold curves are kept.
         device: where to train.
+        halving: the normalised ``halving`` section, or None.
+        maximize: whether a larger objective is better.
     """
 
     embeddings: np.ndarray
@@ -38,6 +41,8 @@ class PackData:
     objective: Objective
     thresholds: Sequence[float]
     device: str
+    halving: Mapping[str, Any] | None = None
+    maximize: bool = True
 
 
 def head_config(cell: CellRecord) -> HeadConfig:
@@ -55,11 +60,14 @@ class PackTrainer:
 
     def __init__(self, data: PackData) -> None:
         self._data = data
-        # Ray's arrays are read-only views of shared memory; PyTorch wants its own.
-        self._embeddings = torch.tensor(data.embeddings)
-        self._targets = torch.tensor(data.targets)
-        self._splits = {name: torch.tensor(rows) for name, rows in data.splits.items()}
-        self._views = None if data.views is None else torch.tensor(data.views)
+        views = None if data.views is None else _shared(data.views)
+        self._trainer = HeadTrainer(
+            _shared(data.embeddings),
+            _shared(data.targets),
+            {name: _shared(rows) for name, rows in data.splits.items()},
+            views=views,
+            device=data.device,
+        )
 
     def train(
         self,
@@ -68,6 +76,8 @@ class PackTrainer:
         *,
         worker: str,
         progress: Callable[[int, int], None] | None = None,
+        rungs: Sequence[int] = (),
+        prune: Prune | None = None,
     ) -> PackResult:
         """Train the claimed replicates of a pack.
 
@@ -76,27 +86,35 @@ class PackTrainer:
             claimed: ids of the replicates to train.
             worker: who trains it, for the record.
             progress: called with (head-epochs done, head-epochs in all).
+            rungs: epochs at which ``prune`` is asked which heads to stop; see
+                :func:`sigmoidf1.training.packed.train_replicates`.
+            prune: called with (epoch, objective) of the claimed replicates, in the order of the
+                task.
         """
         started = datetime.now(UTC)
         chosen = [entry for entry in task.replicates if entry[0] in claimed]
-        results = train_replicates(
-            self._embeddings,
-            self._targets,
+        results = self._trainer.train(
             [head_config(cell) for cell in task.cells],
             [(cell, seed) for _, cell, seed in chosen],
-            splits=self._splits,
-            views=self._views,
             settings=training_settings(task.settings, task.head),
             objective=self._data.objective,
             thresholds=self._data.thresholds,
-            device=self._data.device,
             threads=1,
             keep_weights=False,
             progress=progress,
+            rungs=rungs,
+            prune=prune,
         )
         return pack_result(
             [entry[0] for entry in chosen], results, self._data.objective.split, started, worker
         )
+
+
+def _shared(array: np.ndarray) -> torch.Tensor:
+    """A tensor on the array's memory. Ray's arrays are read-only; training does not write to it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch cannot mark a tensor read-only
+        return torch.from_numpy(array)
 
 
 def training_settings(settings: Mapping[str, Any], head: Mapping[str, Any]) -> TrainingSettings:
@@ -121,6 +139,9 @@ def pack_result(
     diagnostics = {
         "train_loss": results.train_loss[np.arange(len(last)), last].astype(float),
         "best_epoch": results.best_epoch.astype(float),
+        "saturation": results.saturation,
+        "gradient_norm_start": results.gradient_norm_start,
+        "gradient_norm_end": results.gradient_norm_end,
     }
     for name, values in results.learned.items():
         for summary, of in (("mean", np.mean), ("min", np.min), ("max", np.max)):

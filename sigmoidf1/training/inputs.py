@@ -85,15 +85,22 @@ def check_replicates(replicates: Sequence[tuple[int, int]], num_configs: int) ->
         raise InputError("every (configuration, seed) may be given once, but one is repeated.")
 
 
-def check_data(
-    features: Tensor, targets: Tensor, splits: Mapping[str, Tensor], objective: Objective
-) -> None:
+def check_objective(objective: Objective, splits: Mapping[str, Tensor]) -> None:
+    """Refuse an unknown metric, a threshold outside (0, 1), a split that is not there."""
+    if objective.metric not in METRICS:
+        raise InputError(unknown_name("metric", objective.metric, METRICS))
+    if not 0.0 < objective.threshold < 1.0:
+        raise InputError(f"a threshold must be in (0, 1), but got {objective.threshold!r}.")
+    if objective.split not in splits:
+        raise InputError(f"splits must hold {objective.split!r}, but hold {', '.join(splits)}.")
+
+
+def check_data(features: Tensor, targets: Tensor, splits: Mapping[str, Tensor]) -> None:
     """Check the data of a pack.
 
     Raises:
-        InputError: shapes that do not match, values that are not finite or not in {0, 1}, a
-            missing or empty split, an index out of range, an unknown metric, a threshold outside
-            (0, 1).
+        InputError: shapes that do not match, values that are not finite or not in {0, 1}, no
+            training split, an empty split, an index out of range.
     """
     if features.ndim != 2 or targets.ndim != 2 or len(features) != len(targets):
         raise InputError(
@@ -104,13 +111,8 @@ def check_data(
         raise InputError("features must be finite, but hold NaN or inf. Clean them first.")
     if not ((targets == 0) | (targets == 1)).all():
         raise InputError("targets must be 0 or 1, but hold other values.")
-    if objective.metric not in METRICS:
-        raise InputError(unknown_name("metric", objective.metric, METRICS))
-    if not 0.0 < objective.threshold < 1.0:
-        raise InputError(f"a threshold must be in (0, 1), but got {objective.threshold!r}.")
-    for needed in ("train", objective.split):
-        if needed not in splits:
-            raise InputError(f"splits must hold {needed!r}, but hold {', '.join(splits)}.")
+    if "train" not in splits:
+        raise InputError(f"splits must hold 'train', but hold {', '.join(splits)}.")
     for name, indices in splits.items():
         if len(indices) == 0:
             raise InputError(f"split {name!r} must hold at least one example, but is empty.")

@@ -48,7 +48,9 @@ def predict_memory(
     num_classes: int,
     num_thresholds: int,
     device: torch.device,
+    num_views: int = 1,
     keep_weights: bool = False,
+    rungs: bool = False,
 ) -> PackMemory:
     """Predict a pack's memory from the tensors that it holds at its peak.
 
@@ -59,20 +61,23 @@ def predict_memory(
         num_classes: C.
         num_thresholds: T, where curves are kept.
         device: where it trains.
+        num_views: augmented views of each training example.
         keep_weights: the parameters are returned.
+        rungs: heads are pruned at rungs, so that the state of all of them is held.
     """
     layers = [(dim, num_classes)]
     widest = settings.widest_layer(num_classes)
     if settings.head == "mlp":
         layers = [(dim, settings.hidden), (settings.hidden, num_classes)]
-    slots = tile_slots(widest, device)
+    slots = tile_slots(settings, dim=dim, num_classes=num_classes, device=device)
     width = aligned(slots * widest)
     input_bytes = 2 if settings.precision == "bf16" else _FLOAT
     examples = sum(split_sizes.values())
-    data = examples * (dim * input_bytes + num_classes * _FLOAT)
+    rows = examples + (num_views - 1) * split_sizes["train"]
+    data = rows * dim * input_bytes + examples * num_classes * _FLOAT
     tile_parameters = sum((rows + 1) * aligned(slots * columns) for rows, columns in layers)
-    copies = 2 + (1 if settings.optimizer == "sgd" else 2) + (1 if settings.ema_decay else 0)
-    copies += 1 if settings.precision == "bf16" else 0
+    state = 1 + (1 if settings.optimizer == "sgd" else 2) + (1 if settings.ema_decay else 0)
+    copies = state + 1 + (1 if settings.precision == "bf16" else 0)
     batch = min(settings.batch_size, split_sizes["train"])
     step = batch * (dim * input_bytes + _STEP_BUFFERS * width * _FLOAT)
     evaluated = max(
@@ -84,9 +89,12 @@ def predict_memory(
     evaluated_splits = max(1, len(split_sizes) - 1)
     results = evaluated_splits * (curves + len(METRICS)) * _DOUBLE + 2 * settings.epochs * _DOUBLE
     parameters = sum((rows + 1) * columns for rows, columns in layers) * _FLOAT
+    head_bytes = results + (parameters if keep_weights else 0)
+    if rungs or settings.patience is not None:
+        kept = parameters if settings.keep_epoch == "best" else 0
+        head_bytes += -(-tile_parameters * state * _FLOAT // slots) + kept
     return PackMemory(
-        fixed_bytes=data + max(training, evaluation) + slots * parameters,
-        head_bytes=results + (parameters if keep_weights else 0),
+        fixed_bytes=data + max(training, evaluation) + slots * parameters, head_bytes=head_bytes
     )
 
 

@@ -1,8 +1,7 @@
-"""Trains the heads of one call on one device: groups of tiles, halved where memory runs out."""
+"""One call's heads on one device: how they are grouped, trained, evaluated and recorded."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,11 @@ import torch
 
 from sigmoidf1.metrics import METRICS
 from sigmoidf1.training.batches import LabelledSet
-from sigmoidf1.training.collecting import ResultArrays
-from sigmoidf1.training.engine import SeedTask, train_tiles
-from sigmoidf1.training.memory import is_out_of_memory
-from sigmoidf1.training.products import Products
-from sigmoidf1.training.scoring import Scorer, default_eval_every
+from sigmoidf1.training.collecting import ResultArrays, diverged_loss
+from sigmoidf1.training.columns import aligned
+from sigmoidf1.training.engine import HeadHistory, SeedTask, SeedTraining
+from sigmoidf1.training.products import rounds_alike
+from sigmoidf1.training.scoring import EVALUATED_ROWS, Scorer, default_eval_every
 from sigmoidf1.training.settings import Objective, TrainingSettings
 from sigmoidf1.training.tiles import ResolvedHead, Tile, make_tiles, tile_slots
 
@@ -51,19 +50,33 @@ class Pack:
         return self._train.targets.shape[1]
 
     @property
-    def _slots(self) -> int:
+    def slots(self) -> int:
         """Heads of a tile; of a fixed width on a CPU, at most as many as there are on a GPU."""
-        slots = tile_slots(self.settings.widest_layer(self._num_classes), self._train.device)
-        return slots if self._train.device.type == "cpu" else min(slots, len(self.replicates))
+        slots = tile_slots(
+            self.settings,
+            dim=self._train.inputs.shape[1],
+            num_classes=self._num_classes,
+            device=self.device,
+        )
+        return slots if self.device.type == "cpu" else min(slots, len(self.replicates))
 
-    def groups(self, workers: int) -> list[list[int]]:
+    @property
+    def device(self) -> torch.device:
+        """Where the heads train."""
+        return self._train.device
+
+    def groups(self, workers: int, *, whole_seeds: bool) -> list[list[int]]:
         """The replicates in groups that train together, enough of them for all workers.
 
         A group is one tile, unless heads may stop early: then it is a seed's tiles, whose
         remaining heads can close ranks.
+
+        Args:
+            workers: how many groups train at the same time.
+            whole_seeds: heads may stop early.
         """
-        tiles = self._tiles(range(len(self.replicates)), self._slots)
-        if self.settings.patience is None:
+        tiles = self._tiles(range(len(self.replicates)), self.slots, fitting=lambda _: self.slots)
+        if not whole_seeds:
             return [list(tile.members) for tile in tiles]
         by_seed: dict[int, list[list[int]]] = {}
         for tile in tiles:
@@ -75,76 +88,78 @@ class Pack:
             for start in range(0, len(seed_tiles), size)
         ]
 
-    def train(
-        self, members: Sequence[int], on_epoch: Callable[[int], None], slots: int | None = None
-    ) -> None:
-        """Train and evaluate some replicates of one seed.
-
-        Where memory runs out, they are trained in two halves, one after the other, on a GPU in
-        narrower tiles.
-
-        Args:
-            members: replicates of one seed.
-            on_epoch: called with head-epochs done.
-            slots: heads of a tile; None chooses.
-        """
-        slots = slots or self._slots
-        told = 0
-
-        def tell(head_epochs: int) -> None:
-            nonlocal told
-            told += head_epochs
-            on_epoch(head_epochs)
-
-        try:
-            self._train_together(members, tell, slots)
-            return
-        except Exception as error:
-            if not is_out_of_memory(error) or len(members) == 1:
-                raise
-        # Out of the except block, so that the traceback no longer holds the tensors.
-        on_epoch(-told)
-        gc.collect()
-        if self._train.device.type == "cuda":
-            torch.cuda.empty_cache()
-            slots = max(1, slots // 2)
-        middle = len(members) // 2
-        self.train(members[:middle], on_epoch, slots)
-        self.train(members[middle:], on_epoch, slots)
-
-    def _train_together(
-        self, members: Sequence[int], on_epoch: Callable[[int], None], slots: int
-    ) -> None:
-        scorer = self._scorer()
+    def start(
+        self, members: Sequence[int], slots: int, on_epoch: Callable[[int], None]
+    ) -> SeedTraining:
+        """Replicates of one seed, ready to train in tiles of ``slots`` heads."""
         task = SeedTask(
             train=self._train,
             settings=self.settings,
             eval_every=self._eval_every(),
-            evaluate=scorer.objective_of,
+            evaluate=self._scorer().objective_of,
             higher_is_better=METRICS[self.objective.metric].higher_is_better,
-            regroup=lambda remaining: self._tiles(remaining, slots),
+            make_tiles=lambda some: self._tiles(
+                some, slots, fitting=lambda count: self._fitting(count, slots)
+            ),
             on_epoch=on_epoch,
         )
-        with Products(self.settings.precision).block(self._train.device):
-            histories = train_tiles(self._tiles(members, slots), task)
-            for start in range(0, len(members), slots):
-                some = members[start : start + slots]
-                kept = [histories.pop(member) for member in some]
-                evaluations = scorer.evaluate([history.parameters for history in kept], slots)
-                families = [self._head(member).loss.f1_family for member in some]
-                self.results.put(some, kept, evaluations, families)
+        return SeedTraining(members, task)
+
+    def record(self, histories: Mapping[int, HeadHistory], slots: int) -> None:
+        """Evaluate trained replicates and write their results."""
+        scorer = self._scorer()
+        members = list(histories)
+        for start in range(0, len(members), slots):
+            some = members[start : start + slots]
+            kept = [histories[member] for member in some]
+            heads = [self._head(member) for member in some]
+            parameters = [history.parameters for history in kept]
+            scored = scorer.evaluate(heads, parameters, self._fitting(len(some), slots))
+            self.results.put(some, kept, scored, [head.loss.f1_family for head in heads])
+
+    def has_diverged(self, member: int, history: HeadHistory) -> bool:
+        """Whether a replicate's training loss has left its range."""
+        return bool(diverged_loss(history.train_loss, self._head(member).loss.f1_family))
 
     def _head(self, member: int) -> ResolvedHead:
         return self.heads[self.replicates[member][0]]
 
-    def _tiles(self, members: Sequence[int], slots: int) -> list[Tile]:
+    def _fitting(self, count: int, slots: int) -> int:
+        """Slots of the tile for ``count`` heads: as narrow as changes no bit, at most ``slots``.
+
+        A GPU's kernels differ with the width anyway; there it is as narrow as possible.
+        """
+        columns = self.settings.widest_layer(self._num_classes)
+        narrow, full = aligned(count * columns), aligned(slots * columns)
+        if narrow >= full:
+            return slots
+        if self.device.type != "cpu":
+            return narrow // columns
+        size = min(self.settings.batch_size, len(self._train))
+        batches = {size, len(self._train) % size or size}
+        evaluated = {
+            rows
+            for split in self._scorer().splits.values()
+            for rows in (min(len(split), EVALUATED_ROWS), len(split) % EVALUATED_ROWS)
+            if rows
+        }
+        shape = (self._train.inputs.shape[1], narrow, full, self.settings.precision)
+        alike = all(rounds_alike(rows, *shape, backwards=True) for rows in sorted(batches)) and all(
+            rounds_alike(rows, *shape, backwards=False) for rows in sorted(evaluated)
+        )
+        return narrow // columns if alike else slots
+
+    def _tiles(
+        self, members: Sequence[int], slots: int, fitting: Callable[[int], int]
+    ) -> list[Tile]:
         return make_tiles(
             self.heads,
             self.replicates,
             members,
             slots=slots,
+            fitting=fitting,
             num_classes=self._num_classes,
-            device=self._train.device,
+            device=self.device,
         )
 
     def _scorer(self) -> Scorer:

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from sigmoidf1.errors import InputError
-from sigmoidf1.thresholds import default_thresholds
-from sigmoidf1.training.collecting import ResultArrays
-from sigmoidf1.training.inputs import (
-    check_data,
-    check_replicates,
-    check_views,
-    labelled_sets,
-    resolve_heads,
-)
-from sigmoidf1.training.pack import Pack
+from sigmoidf1.training.head_trainer import Device, HeadTrainer, Progress, Prune
 from sigmoidf1.training.results import HeadResults
 from sigmoidf1.training.settings import HeadConfig, Objective, TrainingSettings
-from sigmoidf1.training.workers import run_on_workers
-
-Progress = Callable[[int, int], None]
-Device = str | torch.device
 
 
 def train_heads(
@@ -128,66 +111,51 @@ def train_replicates(
     keep_weights: bool = True,
     max_device_bytes: int | None = None,
     progress: Progress | None = None,
+    rungs: Sequence[int] = (),
+    prune: Prune | None = None,
 ) -> HeadResults:
     """Train the given (configuration index, seed) replicates; see :func:`train_heads`.
 
+    Args:
+        features: see :func:`train_heads`, as all that is not named here.
+        targets: see there.
+        configs: K configurations.
+        replicates: R pairs (configuration index, seed), each at most once.
+        splits: see there.
+        views: see there.
+        settings: see there.
+        objective: see there.
+        thresholds: see there.
+        device: see there.
+        threads: see there.
+        keep_weights: see there.
+        max_device_bytes: see there.
+        progress: see there.
+        rungs: increasing epochs in 1 .. epochs - 1. When all heads have reached one, ``prune`` is
+            asked. The state of all heads is held in memory for this.
+        prune: called with (epoch, objective (R,)), gives (R,) booleans: True stops a head now. The
+            objective is NaN for heads that diverged or were pruned, and that of the best epoch for
+            heads that stopped early. A pruned head is evaluated with its current weights and frees
+            its share of the work; the other heads' bits do not change.
+
     Returns:
         Results with the leading shape (R,), in the order of ``replicates``.
+
+    Raises:
+        InputError: an argument breaks its rule.
     """
-    started = time.perf_counter()
-    settings = settings or TrainingSettings()
-    objective = objective or Objective()
-    kept = np.asarray(
-        default_thresholds(objective.threshold) if thresholds is None else thresholds, dtype=float
+    trainer = HeadTrainer(
+        features, targets, splits, views=views, device=device, max_device_bytes=max_device_bytes
     )
-    devices = _worker_devices(device, threads)
-    check_data(features, targets, splits, objective)
-    if views is not None:
-        check_views(views, features, splits["train"])
-    heads = resolve_heads(configs, targets.shape[1], settings.learn)
-    check_replicates(replicates, len(heads))
-    evaluated = [name for name in splits if name != "train" or name == objective.split]
-    results = ResultArrays(len(replicates), evaluated, len(kept), settings, keep_weights)
-    packs = {
-        place: Pack(
-            data=labelled_sets(features, targets, splits, settings, place, max_device_bytes, views),
-            settings=settings,
-            objective=objective,
-            thresholds=kept,
-            heads=heads,
-            replicates=replicates,
-            results=results,
-        )
-        for place in dict.fromkeys(devices)
-    }
-    counter = _Counter(progress, settings.epochs * len(replicates))
-    groups = packs[devices[0]].groups(workers=len(devices))
-    run_on_workers(lambda members, place: packs[place].train(members, counter.add), groups, devices)
-    return results.finish(objective, kept, time.perf_counter() - started)
-
-
-def _worker_devices(device: Device | Sequence[Device], threads: int | None) -> list[torch.device]:
-    given = [device] if isinstance(device, str | torch.device) else list(device)
-    devices = [torch.device(one) for one in given]
-    if not devices or (len(devices) > 1 and any(one.type == "cpu" for one in devices)):
-        raise InputError(f"device must be cpu, or one GPU or more, but got {given}.")
-    if devices[0].type != "cpu":
-        return devices
-    count = torch.get_num_threads() if threads is None else threads
-    if count < 1:
-        raise InputError(f"threads must be >= 1, but got {threads}.")
-    return devices * count
-
-
-class _Counter:
-    """Counts head-epochs over threads and passes them on."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-        self._lock = threading.Lock()
-
-    def add(self, head_epochs: int) -> None:
-        with self._lock:
-            self._done += head_epochs
-            if self._progress is not None:
-                self._progress(self._done, self._total)
+    return trainer.train(
+        configs,
+        replicates,
+        settings=settings,
+        objective=objective,
+        thresholds=thresholds,
+        threads=threads,
+        keep_weights=keep_weights,
+        progress=progress,
+        rungs=rungs,
+        prune=prune,
+    )

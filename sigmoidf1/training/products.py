@@ -3,13 +3,15 @@
 On CPUs the wide products go to oneDNN where PyTorch has it: its kernels use AVX-512 on every
 vendor's processors, while MKL's float32 product takes a slower path on some (docs/performance.md
 has the measurements). Products always run on operands of one fixed shape per tile and batch, so
-that a column's bits depend on nothing but the column.
+that a column's bits depend on nothing but the column; where the kernels at hand round alike at
+two widths, which is tried, few heads take a narrower shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -43,6 +45,40 @@ def matmul(left: Tensor, right: Tensor) -> Tensor:
     if _LINEAR is not None and left.device.type == "cpu":
         return _LINEAR(left, right.t(), None, "none", _NO_ARGUMENTS, "")
     return left @ right
+
+
+@lru_cache(maxsize=4096)
+def rounds_alike(
+    rows: int, dim: int, narrow: int, full: int, precision: str, *, backwards: bool
+) -> bool:
+    """Whether a tile of ``narrow`` columns rounds as one of ``full`` columns does, on a CPU.
+
+    Tries both widths on made-up numbers: the order in which a kernel adds up depends on shapes
+    alone, so that another order shows in one of the thousands of results. Ask on the thread that
+    will train, which has one thread an operation.
+
+    Args:
+        rows: examples of a batch.
+        dim: inputs of the products.
+        narrow: columns, a multiple of the alignment.
+        full: columns of a tile of the usual width.
+        precision: of the products.
+        backwards: also try the gradient of the weights and the sum over the batch.
+    """
+    generator = torch.Generator().manual_seed(0)
+    products = Products(precision)
+    inputs = torch.randn(rows, dim, generator=generator)
+    operands = [(inputs, torch.randn(dim, full, generator=generator))]
+    if backwards:
+        operands.append((inputs.t(), torch.randn(rows, full, generator=generator)))
+    for left, right in operands:
+        whole, total = products.matmul(left, right), right.sum(0)
+        for end in (slice(0, narrow), slice(full - narrow, full)):
+            part = right[:, end].contiguous()
+            alike = torch.equal(products.matmul(left, part), whole[:, end])
+            if not alike or not torch.equal(part.sum(0), total[end]):
+                return False
+    return True
 
 
 class Products:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sigmoidf1.errors import InputError
 
-COMPLETE, DIVERGED = "complete", "diverged"
+COMPLETE, DIVERGED, PRUNED = "complete", "diverged", "pruned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,9 @@ class HeadResults:
     Attributes:
         shape: ``(K, S)`` from :func:`train_heads` (configurations × seeds), ``(R,)`` from
             :func:`train_replicates`.
-        states: ``complete`` or ``diverged``, (*shape,) of str.
-        reasons: why a head diverged, (*shape,) of str; empty for complete heads.
+        states: ``complete``, ``diverged`` or ``pruned``, (*shape,) of str. A head that was pruned
+            has scores and curves of its weights at that epoch.
+        reasons: why a head is not complete, (*shape,) of str; empty for complete heads.
         objective: (*shape,) float64; NaN unless complete.
         scores: (split, metric) to (*shape,) float64, at the objective's threshold.
         curves: (split, metric) to (*shape, T) float64, at ``thresholds``.
@@ -34,6 +35,12 @@ class HeadResults:
         curve_epochs: (E,) epochs, counted from 1.
         epochs_run: (*shape,) epochs that the head trained.
         best_epoch: (*shape,) the epoch whose parameters were evaluated and kept.
+        saturation: (*shape,) float64, share of (example, class) pairs of the objective's split with
+            |S - 0.5| > 0.49 under the kept parameters, where S is the sigmoid of the loss, with its
+            beta, eta and input where it has them, and else that of the logit.
+        gradient_norm_start: (*shape,) float64, L2 norm of the loss's gradient by the head's weights
+            and biases (without weight decay) at the first batch.
+        gradient_norm_end: (*shape,) float64, the same at the last batch of the last epoch trained.
         parameters: name to (*shape, ...), or None when not kept: ``weight`` (D, C) and ``bias``
             (C,) of a linear head; ``hidden.weight`` (D, H), ``hidden.bias`` (H,), ``weight``
             (H, C) and ``bias`` (C,) of an MLP; the learned ``beta`` and ``eta`` (C,).
@@ -55,6 +62,9 @@ class HeadResults:
     curve_epochs: np.ndarray
     epochs_run: np.ndarray
     best_epoch: np.ndarray
+    saturation: np.ndarray
+    gradient_norm_start: np.ndarray
+    gradient_norm_end: np.ndarray
     parameters: Mapping[str, Tensor] | None
     learned: Mapping[str, np.ndarray]
     head: str
@@ -82,6 +92,9 @@ class HeadResults:
             objective_curve=view(self.objective_curve),
             epochs_run=view(self.epochs_run),
             best_epoch=view(self.best_epoch),
+            saturation=view(self.saturation),
+            gradient_norm_start=view(self.gradient_norm_start),
+            gradient_norm_end=view(self.gradient_norm_end),
             learned={name: view(values) for name, values in self.learned.items()},
             parameters=None
             if self.parameters is None

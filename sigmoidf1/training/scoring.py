@@ -11,14 +11,30 @@ import torch
 from torch import Tensor
 
 from sigmoidf1.evaluation import Evaluation, evaluate
+from sigmoidf1.losses.columns import sum_classes
 from sigmoidf1.training.batches import LabelledSet
 from sigmoidf1.training.heads import PackedHead, make_heads
 from sigmoidf1.training.products import Products
 from sigmoidf1.training.settings import Objective, TrainingSettings
+from sigmoidf1.training.tiles import ResolvedHead
 from sigmoidf1.training.trainer import TileTrainer
 
 _EVALUATION_SHARE = 0.12  # of the training time, estimated; measured it stays below a fifth
-_ROWS = 8192  # examples a product; bounds what a large split takes at once
+EVALUATED_ROWS = 8192  # examples a product; bounds what a large split takes at once
+_SATURATED = 4.595119850134589  # log(0.99 / 0.01): beyond it |sigmoid(u) - 0.5| > 0.49
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a tile's heads scored.
+
+    Attributes:
+        evaluations: split to every metric.
+        saturation: (heads,) share of saturated outputs on the objective's split, float64.
+    """
+
+    evaluations: Mapping[str, Evaluation]
+    saturation: Tensor
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class Scorer:
         watched = self.splits[self.objective.split]
         slots = trainer.tile.num_slots
         head = self._head(slots)
-        probs = self._probabilities(head, trainer.columns(), watched, slots)
+        probs = head.blocks[-1].heads(self._logits(head, trainer.columns(), watched).sigmoid_())
         return evaluate(
             probs,
             watched.targets.to(probs.device),
@@ -55,31 +71,67 @@ class Scorer:
         ).scores[self.objective.metric]
 
     def evaluate(
-        self, parameters: Sequence[Mapping[str, Tensor]], slots: int
-    ) -> dict[str, Evaluation]:
+        self, heads: Sequence[ResolvedHead], parameters: Sequence[Mapping[str, Tensor]], slots: int
+    ) -> Scored:
         """Every metric of up to ``slots`` heads on every split.
 
         Args:
+            heads: the heads.
             parameters: name to tensor of each head.
             slots: heads of a tile; the products have its width, however many heads there are.
         """
-        head = self._head(slots)
+        packed = self._head(slots)
         device = next(iter(self.splits.values())).device
         columns = {}
-        for block in head.blocks:
+        for block in packed.blocks:
             storage = block.zeros(device)
             stacked = torch.stack([one[block.name] for one in parameters])
             block.heads(storage)[: len(parameters)] = stacked.to(device)
             columns[block.name] = storage
-        return {
-            name: evaluate(
-                self._probabilities(head, columns, split, len(parameters)),
+        evaluations = {}
+        for name, split in self.splits.items():
+            logits = self._logits(packed, columns, split)
+            if name == self.objective.split:
+                saturated = self._saturated(heads, parameters, logits)
+            probs = packed.blocks[-1].heads(logits.sigmoid_())[: len(heads)]
+            evaluations[name] = evaluate(
+                probs,
                 split.targets.to(device),
                 threshold=self.objective.threshold,
                 thresholds=self.thresholds,
             )
-            for name, split in self.splits.items()
-        }
+        finite = evaluations[self.objective.split].predicted_positive_rate.isfinite()
+        return Scored(evaluations, torch.where(finite, saturated, torch.nan))
+
+    def _saturated(
+        self,
+        heads: Sequence[ResolvedHead],
+        parameters: Sequence[Mapping[str, Tensor]],
+        logits: Tensor,
+    ) -> Tensor:
+        """Share of outputs with |S - 0.5| > 0.49: (heads,), of logits (N, width)."""
+        rows = {}
+        for name, neutral in (("beta", 1.0), ("eta", 0.0)):
+            values = [
+                one[name].tolist()
+                if name in one
+                else head.numbers(name, self.num_classes)
+                if name in head.values
+                else [neutral] * self.num_classes
+                for head, one in zip(heads, parameters, strict=True)
+            ]
+            row = torch.full(logits.shape[1:], neutral)
+            row[: len(heads) * self.num_classes] = torch.tensor(values).flatten()
+            rows[name] = row.to(logits.device)
+        double = [head.values.get("input") == "probabilities" for head in heads]
+        shares = torch.zeros(len(heads), dtype=torch.float64, device=logits.device)
+        for chosen in sorted(set(double)):
+            u = logits.sigmoid() if chosen else logits
+            outside = torch.add(u, rows["eta"]).mul_(rows["beta"]).abs_() > _SATURATED
+            count = sum_classes(outside.sum(0), len(heads), self.num_classes)
+            mine = torch.tensor([flag == chosen for flag in double], device=logits.device)
+            shares = torch.where(mine, count / (len(logits) * self.num_classes), shares)
+        return shares
 
     def _head(self, slots: int) -> PackedHead:
         return make_heads(
@@ -91,14 +143,13 @@ class Scorer:
             products=Products(self.settings.precision),
         )
 
-    def _probabilities(
-        self, head: PackedHead, columns: Mapping[str, Tensor], split: LabelledSet, count: int
+    def _logits(
+        self, head: PackedHead, columns: Mapping[str, Tensor], split: LabelledSet
     ) -> Tensor:
-        """Probabilities (count, N, C) of the first heads, as a strided view."""
+        """Logits (N, width) of a split."""
         ones = {block.name: torch.ones(block.width, device=split.device) for block in head.blocks}
-        parts = [head.scores(inputs, columns, ones) for inputs, _ in split.blocks(_ROWS)]
-        logits = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return head.blocks[-1].heads(logits.sigmoid_())[:count]
+        parts = [head.scores(inputs, columns, ones) for inputs, _ in split.blocks(EVALUATED_ROWS)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def default_eval_every(
@@ -110,9 +161,7 @@ def default_eval_every(
     everywhere. In units of one multiply-add of a product; the weights of the other parts were
     measured at (D, C) = (384, 20) on one core.
     """
-    products = dim * num_classes
-    if settings.head == "mlp":
-        products = dim * settings.hidden + settings.hidden * num_classes
+    products = settings.num_weights(dim, num_classes)
     steps = math.ceil(num_train / min(settings.batch_size, num_train))
     training = num_train * (2 * products + 120 * num_classes) + steps * 40 * products
     evaluation = num_watched * (products + 500 * num_classes)

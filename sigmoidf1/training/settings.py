@@ -128,6 +128,12 @@ class TrainingSettings:
                 "its best epoch."
             )
 
+    def num_weights(self, dim: int, num_classes: int) -> int:
+        """Weights of a head for D inputs and C classes, biases left out."""
+        if self.head == "mlp":
+            return dim * self.hidden + self.hidden * num_classes
+        return dim * num_classes
+
     def widest_layer(self, num_classes: int) -> int:
         """Columns of a head in its widest parameter: what a tile's width is divided by."""
         return max(self.hidden, num_classes) if self.head == "mlp" else num_classes

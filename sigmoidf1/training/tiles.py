@@ -1,13 +1,14 @@
 """Tiles: heads of one seed, side by side as the columns of one matrix of a fixed width.
 
 A tile is the unit of exactness. Every tile of a data set has the same width, padded where heads
-are missing, and is computed on one thread by operations that treat each column alone; so a head's
-bits do not depend on its pack, its place in it, its mates, or the number of threads.
+are missing, or a narrower one at which the machine's products give the same bits, and is computed
+on one thread by operations that treat each column alone; so a head's bits do not depend on its
+pack, its place in it, its mates, or the number of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,12 @@ from torch import Tensor
 
 from sigmoidf1.losses.base import Loss
 from sigmoidf1.training.columns import ALIGNMENT, ColumnBlock, aligned
+from sigmoidf1.training.settings import TrainingSettings
 
-CPU_WIDTH = 1024  # columns; keeps a tile's weights and moments in the processor's caches
+CPU_WIDTH = 1024  # columns; wider tiles are no faster
+CPU_STATE_BYTES = 12 * 2**20  # of weights, gradient and moments: what stays in a core's cache share
 GPU_WIDTH = 16_384  # columns; enough work for one launch per operation
+_STATE_BYTES_PER_WEIGHT = 16
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,27 @@ class Tile:
         return block.row([head.weight_decay for head in self.heads], 0.0, self.device)
 
 
-def tile_slots(columns: int, device: torch.device, *, limit: int | None = None) -> int:
-    """Heads a tile, for ``columns`` columns a head in its widest parameter.
+def tile_slots(
+    settings: TrainingSettings, *, dim: int, num_classes: int, device: torch.device
+) -> int:
+    """Heads a tile: as many as fill the padded width best, within the device's limits.
 
-    Chooses the number whose columns fill the padded width best, at most ``limit`` columns.
+    It depends on nothing else, so that a head's bits are the same in every pack.
+
+    Args:
+        settings: the kind of head.
+        dim: D.
+        num_classes: C.
+        device: where they train.
     """
-    limit = limit or (CPU_WIDTH if device.type == "cpu" else GPU_WIDTH)
+    columns = settings.widest_layer(num_classes)
+    if device.type == "cpu":
+        head_bytes = _STATE_BYTES_PER_WEIGHT * settings.num_weights(dim, num_classes)
+        limit = min(CPU_WIDTH // columns, CPU_STATE_BYTES // head_bytes)
+    else:
+        limit = GPU_WIDTH // columns
     return min(
-        range(1, max(1, limit // columns) + 1),
+        range(1, max(1, limit) + 1),
         key=lambda n: (aligned(n * columns) + ALIGNMENT) / (n * columns),
     )
 
@@ -109,6 +126,7 @@ def make_tiles(
     members: Sequence[int],
     *,
     slots: int,
+    fitting: Callable[[int], int],
     num_classes: int,
     device: torch.device,
 ) -> list[Tile]:
@@ -118,7 +136,8 @@ def make_tiles(
         heads: the configurations.
         replicates: (index into ``heads``, seed) of every replicate of the pack.
         members: the replicates to put into tiles.
-        slots: heads a tile.
+        slots: heads of a full tile.
+        fitting: heads that are left over to the slots of the tile that takes them.
         num_classes: columns of a head's logits.
         device: where they train.
     """
@@ -134,8 +153,9 @@ def make_tiles(
         for start in range(0, len(ordered), slots):
             chosen = tuple(ordered[start : start + slots])
             mine = tuple(heads[replicates[i][0]] for i in chosen)
-            groups = _groups(mine, slots, num_classes, device)
-            tiles.append(Tile(seed, chosen, mine, slots, num_classes, groups, device))
+            width = slots if len(chosen) == slots else fitting(len(chosen))
+            groups = _groups(mine, width, num_classes, device)
+            tiles.append(Tile(seed, chosen, mine, width, num_classes, groups, device))
     return tiles
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sigmoidf1.losses.columns import sum_classes
 from sigmoidf1.training.columns import ColumnBlock
 from sigmoidf1.training.gradients import loss_and_gradient
 from sigmoidf1.training.heads import make_heads
@@ -15,6 +16,8 @@ from sigmoidf1.training.products import Products
 from sigmoidf1.training.schedules import StepRates
 from sigmoidf1.training.settings import TrainingSettings
 from sigmoidf1.training.tiles import Tile
+
+_NORM_ROWS = 256  # of a gradient that are in float64 at a time
 
 
 class TileTrainer:
@@ -70,15 +73,27 @@ class TileTrainer:
         self._targets = torch.zeros(0, tile.width, device=tile.device)
         self._losses: list[Tensor] = []
         self._sizes: list[int] = []
+        self._norms: list[Tensor] = []
 
-    def step(self, inputs: Tensor, targets: Tensor, rates: StepRates) -> None:
-        """One optimiser step on a batch: inputs (B, D), targets (B, C)."""
+    def step(
+        self, inputs: Tensor, targets: Tensor, rates: StepRates, *, measured: bool = False
+    ) -> None:
+        """One optimiser step on a batch.
+
+        Args:
+            inputs: (B, D).
+            targets: (B, C).
+            rates: the schedule's.
+            measured: keep the norms of the heads' gradients for :meth:`gradient_norms`.
+        """
         logits = self._head.training_scores(inputs, self._scaled, self._lr)
         learned = self._learned(self._scaled)
         losses, gradient, rows = loss_and_gradient(
             logits, self._spread(targets), self.tile, learned
         )
         gradients = self._head.gradients(inputs, gradient, self._scaled, self._lr)
+        if measured:
+            self._norms.append(self._norms_of(gradients))
         for name, row in rows.items():
             # beta is learned as beta_0 exp(theta), which keeps its sign; eta as eta_0 + theta.
             gradients.append(row * learned[name] if name == "beta" else row)
@@ -96,6 +111,12 @@ class TileTrainer:
         self._losses, self._sizes = [], []
         return mean
 
+    def gradient_norms(self) -> list[list[float]]:
+        """L2 norms (slots,) of the heads' gradients at every measured step since the last call."""
+        norms = [values.tolist() for values in self._norms]
+        self._norms = []
+        return norms
+
     def columns(self) -> dict[str, Tensor]:
         """Current parameters as columns, or their moving average; learned values left out."""
         scaled = self._average or self._scaled
@@ -105,20 +126,22 @@ class TileTrainer:
         """Current parameters of some slots: name to (len(slots), ...), learned values included."""
         scaled = self._average or self._scaled
         learned = self._learned(scaled)
-        return {
-            block.name: block.heads(
-                learned[block.name]
-                if block.name in learned
-                else scaled[block.name] * self._lr[block.name]
-            )[list(slots)]
-            for block in self.blocks
-        }
+        chosen, found = list(slots), {}
+        for block in self.blocks:
+            if block.name in learned:
+                found[block.name] = block.heads(learned[block.name])[chosen]
+                continue
+            # Chosen first, so that only the heads that are kept are copied.
+            lr = block.heads(self._lr[block.name])[chosen]
+            values = block.heads(scaled[block.name])[chosen]
+            found[block.name] = values.mul_(lr.unsqueeze(1) if block.rows else lr)
+        return found
 
     def take_over(self, slot: int, other: TileTrainer, other_slot: int) -> None:
         """Continue a head of another tile of the same seed: parameters and optimiser state."""
         for mine, theirs in zip(self._state(), other._state(), strict=True):
-            for block in self.blocks:
-                block.heads(mine[block.name])[slot] = block.heads(theirs[block.name])[other_slot]
+            for block, old in zip(self.blocks, other.blocks, strict=True):
+                block.heads(mine[block.name])[slot] = old.heads(theirs[block.name])[other_slot]
         self._optimiser.steps_done = other._optimiser.steps_done
         self._head.continue_from(other._head)
 
@@ -127,6 +150,16 @@ class TileTrainer:
         moments = [dict(zip(names, moment, strict=True)) for moment in self._optimiser.state]
         averages = [] if self._average is None else [self._average]
         return [self._scaled, *moments, *averages]
+
+    def _norms_of(self, gradients: Sequence[Tensor]) -> Tensor:
+        # In float64: the squares of a saturated head's gradient vanish in float32.
+        total = torch.zeros(self.tile.num_slots, dtype=torch.float64, device=self.tile.device)
+        for block, gradient in zip(self._head.blocks, gradients, strict=True):
+            row = torch.zeros(block.width, dtype=torch.float64, device=self.tile.device)
+            for some in gradient.view(-1, block.width).split(_NORM_ROWS):
+                row += some.double().square_().sum(0)
+            total += sum_classes(row, block.slots, block.per_head)
+        return total.sqrt_()
 
     def _learned(self, scaled: dict[str, Tensor]) -> dict[str, Tensor]:
         values = {}

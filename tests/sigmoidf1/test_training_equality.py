@@ -8,11 +8,15 @@ import torch
 from training_cases import DIM, NUM_CLASSES, Data, bits, flat, make_data, mates, sequential, train
 
 from sigmoidf1.losses import loss_names
+from sigmoidf1.training import pack, products
 from sigmoidf1.training.batches import batch_order
 from sigmoidf1.training.packed import train_replicates
+from sigmoidf1.training.products import product_backend
 from sigmoidf1.training.settings import HeadConfig, TrainingSettings
 from sigmoidf1.training.tiles import tile_slots
+from sigmoidf1.training.trainer import TileTrainer
 
+CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(epochs=4, batch_size=48)
 LOSSES = loss_names()
 
@@ -96,11 +100,51 @@ def test_full_batch_and_batches_of_one(data, batch_size):
 
 
 def test_mates_of_another_loss_in_one_tile_change_no_bit(data):
-    assert tile_slots(NUM_CLASSES, torch.device("cpu")) > len(LOSSES)  # they share a tile
+    slots = tile_slots(SETTINGS, dim=DIM, num_classes=NUM_CLASSES, device=CPU)
+    assert slots > len(LOSSES)  # they share a tile
     configs = [HeadConfig(loss=loss) for loss in LOSSES]
     together = train(data, configs, SETTINGS)
     for index, config in enumerate(configs):
         assert bits(train(data, [config], SETTINGS), 0) == bits(together, index), config.loss
+
+
+@pytest.mark.parametrize("variant", ["float32", "bf16", "mlp"])
+def test_narrow_tiles_change_no_bit(data, monkeypatch, variant):
+    options = {"bf16": {"precision": "bf16"}, "mlp": {"head": "mlp", "hidden": 20}}
+    settings = TrainingSettings(epochs=3, batch_size=48, **options.get(variant, {}))
+    config = HeadConfig(loss="sigmoid_f1", hyperparameters={"beta": 4.0}, lr=3e-3)
+    widths = []
+    original = TileTrainer.step
+
+    def noted(self, *arguments, **kept):
+        widths.append(self.tile.num_slots)
+        original(self, *arguments, **kept)
+
+    monkeypatch.setattr(TileTrainer, "step", noted)
+    narrow = train(data, [config], settings)
+    slots = set(widths)
+    # A machine on which widths round otherwise takes the full width, with the same result.
+    monkeypatch.setattr(pack, "rounds_alike", lambda *shape, backwards: False)
+    widths.clear()
+    full = train(data, [config], settings)
+    assert len(slots) == len(set(widths)) == 1
+    assert max(slots) < max(widths) or product_backend(CPU) != "onednn"
+    assert bits(narrow, 0) == bits(full, 0)
+
+
+def test_a_width_that_rounds_otherwise_is_found(monkeypatch):
+    shape = (48, DIM, 64, 256, "float32")
+    products.rounds_alike.cache_clear()
+    original = products.matmul
+
+    def by_width(left, right):
+        result = original(left, right)
+        return result * (1 + 2**-23) if right.shape[1] == 64 else result
+
+    monkeypatch.setattr(products, "matmul", by_width)
+    assert not products.rounds_alike(*shape, backwards=False)
+    monkeypatch.undo()
+    products.rounds_alike.cache_clear()
 
 
 def test_threads_order_and_subset_change_no_bit(data):

@@ -8,7 +8,7 @@ import torch
 from training_cases import NUM_CLASSES, Data, bits, flat, make_data, train
 
 from sigmoidf1.errors import InputError
-from sigmoidf1.training import pack as pack_module
+from sigmoidf1.training.engine import SeedTraining
 from sigmoidf1.training.packed import train_heads
 from sigmoidf1.training.schedules import Schedule
 from sigmoidf1.training.settings import HeadConfig, Objective, TrainingSettings
@@ -61,9 +61,9 @@ def test_stopped_heads_free_their_share_and_change_no_bit(data, monkeypatch):
     heads_of_steps = []
     original = TileTrainer.step
 
-    def counted(self, inputs, targets, rates):
+    def counted(self, inputs, targets, rates, **options):
         heads_of_steps.append(len(self.tile.members))
-        original(self, inputs, targets, rates)
+        original(self, inputs, targets, rates, **options)
 
     monkeypatch.setattr(TileTrainer, "step", counted)
     together = train(data, SIGMOID, stopping, threads=1)
@@ -165,18 +165,16 @@ def test_out_of_memory_halves_and_goes_on(data, monkeypatch):
     configs = SIGMOID[:50]
     settings = TrainingSettings(epochs=3, batch_size=48)
     whole = train(data, configs, settings)
-    original = pack_module.train_tiles
+    original = SeedTraining.advance
     sizes = []
 
-    def short_of_memory(tiles, task):
-        heads = sum(len(tile.members) for tile in tiles)
-        sizes.append(heads)
-        if heads > 15:
-            task.on_epoch(heads)
+    def short_of_memory(self, epoch):
+        sizes.append(len(self.histories))
+        original(self, epoch)
+        if len(self.histories) > 15:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return original(tiles, task)
 
-    monkeypatch.setattr(pack_module, "train_tiles", short_of_memory)
+    monkeypatch.setattr(SeedTraining, "advance", short_of_memory)
     told = []
     halved = train(data, configs, settings, progress=lambda done, total: told.append((done, total)))
     assert max(sizes) > 15
@@ -186,10 +184,10 @@ def test_out_of_memory_halves_and_goes_on(data, monkeypatch):
 
 
 def test_memory_too_small_for_one_head_is_an_error(data, monkeypatch):
-    def no_memory(tiles, task):
+    def no_memory(self, epoch):
         raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(pack_module, "train_tiles", no_memory)
+    monkeypatch.setattr(SeedTraining, "advance", no_memory)
     with pytest.raises(RuntimeError, match="not enough memory"):
         train(data, SIGMOID[:3], TrainingSettings(epochs=1))
 
