@@ -1,32 +1,42 @@
 """Time every statistic of one loss of a sweep: the whole analysis, and its parts.
 
 Made-up sweeps of 30 × 9 cells × 5 seeds and 100 × 100 × 20 with 99 thresholds on two splits, half
-of the grid with twice the noise so that the slower path without pooling is timed as well. Nothing
-is read from a store: reading is storage's to be timed.
+of the grid with twice the noise so that the slower path without pooling is timed as well. With
+``--stored`` each sweep is also written to an SQLite store, and analysed from there as
+``sigmoidf1 analyse`` does.
 
-    python benchmarks/sensitivity_statistics.py [--runs 3]
+    python benchmarks/sensitivity_statistics.py [--runs 3] [--stored]
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from storage.records import CellRecord, PackResult, SweepRecord
+from storage.store import Store
 from sweeps.sensitivity.analysis import analyse
 from sweeps.sensitivity.analysis_data import Analysis, Question, ThresholdCurves
 from sweeps.sensitivity.anova import anova
 from sweeps.sensitivity.mcb import tied_with_best
 from sweeps.sensitivity.probability import probability_best, selection_frequency
 from sweeps.sensitivity.seed_table import seed_table
+from sweeps.sensitivity.sweep_analysis import analyse_sweep
 from sweeps.sensitivity.words import in_words
 
 SHAPES = ((30, 9, 5), (100, 100, 20))
 N_THRESHOLDS = 99
+PACK = 2000
+SPLITS = ("validation", "test")
+CURVES = ("weighted_f1", "micro_precision", "micro_recall")
 
 
 def made_up_sweep(
@@ -58,6 +68,70 @@ def made_up_sweep(
     return cells, replicates, ThresholdCurves(thresholds, values + bend, values + bend - 0.01)
 
 
+def store_sweep(
+    store: Store, cells: pd.DataFrame, replicates: pd.DataFrame, curves: ThresholdCurves
+) -> None:
+    """Write a made-up sweep as a run would, pack by pack."""
+    n_seeds = int(replicates["seed"].max()) + 1
+    plan = [
+        CellRecord(
+            key=f"{row.cell_id:016x}", loss="sigmoid_f1", training={"lr": 0.001},
+            hyperparameters={"beta": row.param_beta, "eta": row.param_eta}, ordinal=row.ordinal,
+            head={"kind": "linear"}, parameters={"beta": row.param_beta, "eta": row.param_eta},
+        )
+        for row in cells.itertuples()
+    ]  # fmt: skip
+    metrics = [
+        {"name": name, "higher_is_better": True, "thresholded": True, "curve": True}
+        for name in CURVES
+    ]
+    sweep_id = store.put_sweep(
+        SweepRecord(
+            name="made-up", spec={}, spec_hash="h", identity={}, dataset="made-up", encoder="none",
+            dataset_fingerprint="f", metrics=metrics, thresholds=curves.thresholds.tolist(),
+            features_info={"n_validation": 100, "n_test": 100,
+                           "positives": {split: [12, 12] for split in SPLITS}},
+            objective={"metric": "weighted_f1", "split": "validation",
+                       "threshold": float(curves.thresholds[N_THRESHOLDS // 2])},
+            baselines={"predict_all": {split: dict.fromkeys(CURVES, 0.36) for split in SPLITS}},
+        )
+    )  # fmt: skip
+    store.plan(sweep_id, plan, range(n_seeds))
+    waiting = store.open_replicates(sweep_id)
+    for start in range(0, len(waiting), PACK):
+        pack = waiting[start : start + PACK]
+        rows = np.array([int(one.cell_key, 16) * n_seeds + one.seed for one in pack])
+        store.claim([one.replicate_id for one in pack], "benchmark", 600)
+        values = replicates["objective"].to_numpy()[rows]
+        layers = curves.validation.reshape(N_THRESHOLDS, -1)[:, rows].T
+        now = datetime.now(UTC)
+        store.record_pack(
+            sweep_id,
+            PackResult(
+                replicate_ids=[one.replicate_id for one in pack], states=["complete"] * len(pack),
+                reasons=[None] * len(pack), objective=values,
+                scores={(split, name): values for split in SPLITS for name in CURVES},
+                slices={(split, name): layers for split in SPLITS for name in CURVES},
+                curves={}, curve_epochs=[],
+                diagnostics={"predicted_positive_rate": np.full(len(pack), 0.15)},
+                started_at=now, finished_at=now, duration_s=1.0, worker="benchmark",
+            ),
+            "benchmark",
+        )  # fmt: skip
+
+
+def timed_from_store(
+    cells: pd.DataFrame, replicates: pd.DataFrame, curves: ThresholdCurves, runs: int
+) -> float:
+    """Median seconds of the analysis of a stored sweep, reading included."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store.open(f"sqlite:///{Path(folder) / 'made-up.db'}") as store,
+    ):
+        store_sweep(store, cells, replicates, curves)
+        return timed(lambda: analyse_sweep(store, "made-up").to_dict(), runs)
+
+
 def timed(call: Callable[[], object], runs: int) -> float:
     """Median seconds of a call."""
     seconds = []
@@ -72,7 +146,9 @@ def main() -> None:
     """Print a table of seconds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    runs = parser.parse_args().runs
+    parser.add_argument("--stored", action="store_true", help="also write and read a store")
+    options = parser.parse_args()
+    runs = options.runs
     for shape in SHAPES:
         cells, replicates, curves = made_up_sweep(*shape)
         scores = replicates.rename(columns={"objective": "value"})
@@ -106,6 +182,9 @@ def main() -> None:
         print(f"{' × '.join(map(str, shape))}, {N_THRESHOLDS} thresholds")
         for name, call in parts.items():
             print(f"  {name:34s} {timed(call, runs):7.3f} s")
+        if options.stored:
+            seconds = timed_from_store(cells, replicates, curves, runs)
+            print(f"  {'read from a store, losses compared':34s} {seconds:7.3f} s")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from dashboards.report_sections import (
     legend_list,
     table_panel,
 )
+from dashboards.report_sensitivity import datasets_section, effects_panels
 from dashboards.source import Source
 from dashboards.theme import LIGHT, css_variables
 from storage.errors import StoreError
@@ -47,8 +48,9 @@ def write_report(
 
     Per sweep: its data, encoder, plan, counts and origin; the table of best cells on validation
     and test beside the constant predictions; box plots over seeds; a map for every loss with a
-    varying setting; how sure all this is, in words; positives of the classes; conventions and
-    methods. The file is written whole or not at all.
+    varying setting; how sure all this is, in words; main effects and interactions; positives of
+    the classes; conventions and methods. With sweeps of several datasets, the losses across them.
+    The file is written whole or not at all.
 
     Args:
         store: an open store, or its URL.
@@ -74,12 +76,13 @@ def write_report(
                 "A report needs a sweep, but the store holds none. Run 'sigmoidf1 sweep run' first."
             )
         sections = [_sweep_section(source, name) for name in names]
+        across = datasets_section(source, names)
     finally:
         source.close()
-    return _write_whole(Path(path), _page(names, sections))
+    return _write_whole(Path(path), _page(names, sections, across))
 
 
-def _page(names: Sequence[str], sections: Sequence[str]) -> str:
+def _page(names: Sequence[str], sections: Sequence[str], across: str) -> str:
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     title = f"Sweep report: {', '.join(names)}"
     contents = "".join(
@@ -103,7 +106,7 @@ def _page(names: Sequence[str], sections: Sequence[str]) -> str:
         '<header class="top"><h1>Sensitivity of multilabel losses</h1>'
         '<p class="lead">Which loss, with which hyperparameters, at which threshold, and how '
         f"sure: {count_text(len(names), 'sweep')}, written {written:%Y-%m-%d %H:%M} UTC.</p>"
-        f"{navigation}</header><main>{body}"
+        f"{navigation}</header><main>{body}{across}"
         f'<section class="panel"><h2>Conventions and methods</h2>{facts_list(METHOD, "method")}'
         "</section></main><footer>Made with sigmoidf1-sweeps. The loss: Bénédict, Koops, Odijk, "
         "de Rijke, “sigmoidF1: A Smooth F1 Score Surrogate Loss for Multilabel "
@@ -134,6 +137,7 @@ def _sweep_section(source: Source, name: str) -> str:
         figure_panel(plot_boxplots(boxes, standalone=False), boxplot_text(boxes), f"{name}-losses"),
         *_maps(source, name),
         certainty_section(source.analysis(name)),
+        *effects_panels(source, name),
         _classes(source, name),
         provenance,
     ]

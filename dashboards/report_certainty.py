@@ -7,24 +7,28 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from dashboards.facts import Fact
 from dashboards.naming import count_text, metric_name, score_text, threshold_text
-from sweeps.sensitivity.analysis_data import Analysis, Unavailable
+from dashboards.report_sections import words_list
+from dashboards.report_sensitivity import rules_table
+from sweeps.sensitivity.analysis_data import Analysis, RuleTable, Unavailable
 from sweeps.sensitivity.comparison import PairedDifference
 from sweeps.sensitivity.mcb import TiedSet
 from sweeps.sensitivity.probability import ProbabilityBest
 from sweeps.sensitivity.sweep_analysis import SweepAnalysis
-from sweeps.sensitivity.words import setting_in_words, symbol
 from sweeps.sensitivity.words_losses import probability_in_words
+from sweeps.sensitivity.words_names import setting_in_words, symbol
 
 # Topic of `in_words` to its name here; the choice by each rule has a table of its own.
 _TOPICS = {
     "cells": "What was trained",
+    "training": "Saturation and gradients",
     "tied": "Tied with the best",
     "probability": "Probability of being best",
     "plateau": "Plateau",
     "variance": "Where the variance comes from",
+    "simple": "With the other parameter fixed",
     "threshold": "Threshold",
+    "rules": "Threshold rules",
     "baseline": "Against constant predictions",
     "optimism": "Winner’s curse",
     "seeds": "How many seeds",
@@ -165,19 +169,14 @@ def _loss_panel(loss: str, analysis: Analysis, what: str, words: Mapping[str, st
         # One cell has no choice, no ties and no variance to divide: its words wait folded up.
         return (
             f"<details class='panel'><summary>How sure: {escape(loss)} (one cell)</summary>"
-            f"{_words(facts)}</details>"
+            f"{words_list(facts)}</details>"
         )
     return (
         f"<section class='panel'>{title}<p class='facts-line'>{count_text(n_cells, 'cell')} · "
         f"{escape(what)} · 95 % intervals over seeds</p>"
-        f"<div class='pair'>{_rules(analysis)}{_variance(analysis)}</div>"
-        f"{_words(facts)}</section>"
+        f"<div class='pair'>{_rules(analysis)}{_variance(analysis)}</div>{_thresholds(analysis)}"
+        f"{words_list(facts)}</section>"
     )
-
-
-def _words(facts: list[Fact]) -> str:
-    items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts)
-    return f"<dl class='words'>{items}</dl>"
 
 
 def _rules(analysis: Analysis) -> str:
@@ -228,6 +227,10 @@ def _variance(analysis: Analysis) -> str:
     )
 
 
+def _thresholds(analysis: Analysis) -> str:
+    return rules_table(analysis.rules) if isinstance(analysis.rules, RuleTable) else ""
+
+
 def _bar(share: float) -> str:
     return f"<span style='width:{100 * share:.2f}%'></span>" if share > 0 else ""
 
@@ -241,7 +244,7 @@ def _comparison(found: SweepAnalysis) -> str:
     return (
         "<section class='panel'><h3>Losses compared</h3><p class='facts-line'>"
         "each by the cell that validation chose, read on test, paired by seed</p>"
-        f"{table}{_words(facts)}</section>"
+        f"{table}{words_list(facts)}</section>"
     )
 
 

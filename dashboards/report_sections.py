@@ -23,6 +23,11 @@ def facts_list(facts: Iterable[Fact], style: str = "facts") -> str:
     return f'<dl class="{style}">{items}</dl>'
 
 
+def words_list(facts: Iterable[Fact]) -> str:
+    """Return findings in sentences, each under its name."""
+    return facts_list(facts, "words")
+
+
 def legend_list(kinds: Iterable[Kind]) -> str:
     """Return the legend of a map's marks."""
     items = "".join(

@@ -13,7 +13,7 @@ from sigmoidf1.training.batches import LabelledSet
 from sigmoidf1.training.collecting import ResultArrays, diverged_loss
 from sigmoidf1.training.columns import aligned
 from sigmoidf1.training.engine import HeadHistory, SeedTask, SeedTraining
-from sigmoidf1.training.products import rounds_alike
+from sigmoidf1.training.products import rounds_alike, scored_at
 from sigmoidf1.training.scoring import EVALUATED_ROWS, Scorer, default_eval_every
 from sigmoidf1.training.settings import Objective, TrainingSettings
 from sigmoidf1.training.tiles import ResolvedHead, Tile, make_tiles, tile_slots
@@ -143,10 +143,11 @@ class Pack:
             for rows in (min(len(split), EVALUATED_ROWS), len(split) % EVALUATED_ROWS)
             if rows
         }
-        shape = (self._train.inputs.shape[1], narrow, full, self.settings.precision)
-        alike = all(rounds_alike(rows, *shape, backwards=True) for rows in sorted(batches)) and all(
-            rounds_alike(rows, *shape, backwards=False) for rows in sorted(evaluated)
-        )
+        shape = (self._train.inputs.shape[1], narrow, full)
+        trained, scored = self.settings.precision, scored_at(self.settings.precision)
+        alike = all(
+            rounds_alike(rows, *shape, trained, backwards=True) for rows in sorted(batches)
+        ) and all(rounds_alike(rows, *shape, scored, backwards=False) for rows in sorted(evaluated))
         return narrow // columns if alike else slots
 
     def _tiles(

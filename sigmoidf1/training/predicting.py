@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sigmoidf1.errors import InputError
 from sigmoidf1.training.heads import make_heads
-from sigmoidf1.training.products import Products
+from sigmoidf1.training.products import Products, scored_at
 from sigmoidf1.training.scoring import EVALUATED_ROWS
 from sigmoidf1.training.settings import TrainingSettings
 from sigmoidf1.training.tiles import tile_slots
@@ -65,7 +65,7 @@ def head_probabilities(
     count = len(first)
 
     def compute(start: int, on: torch.device) -> Tensor:
-        products = Products(precision)
+        products = Products(scored_at(precision))
         head = make_heads(
             settings, dim=dim, num_classes=num_classes, slots=slots, seed=0, products=products
         )

@@ -81,6 +81,15 @@ def rounds_alike(
     return True
 
 
+def scored_at(precision: str) -> str:
+    """The precision at which trained heads are scored.
+
+    Logits rounded to bfloat16 tie in their thousands, which lowers every average precision a
+    little; so bf16 heads are scored by float32 products of the same rounded inputs.
+    """
+    return "float32" if precision == "bf16" else precision
+
+
 class Products:
     """Products at one precision: operands are rounded to it, results are float32.
 

@@ -14,7 +14,7 @@ from sigmoidf1.evaluation import Evaluation, evaluate
 from sigmoidf1.losses.columns import sum_classes
 from sigmoidf1.training.batches import LabelledSet
 from sigmoidf1.training.heads import PackedHead, make_heads
-from sigmoidf1.training.products import Products
+from sigmoidf1.training.products import Products, scored_at
 from sigmoidf1.training.settings import Objective, TrainingSettings
 from sigmoidf1.training.tiles import ResolvedHead
 from sigmoidf1.training.trainer import TileTrainer
@@ -140,7 +140,7 @@ class Scorer:
             num_classes=self.num_classes,
             slots=slots,
             seed=0,
-            products=Products(self.settings.precision),
+            products=Products(scored_at(self.settings.precision)),
         )
 
     def _logits(

@@ -15,7 +15,7 @@ from sweeps.cli import options
 from sweeps.cli.tables import print_json
 
 EXAMPLE = "Example: sigmoidf1 analyse movie-genres --loss sigmoid_f1 --threshold 0.05"
-_WIDTH, _INDENT = 100, 14
+_WIDTH, _INDENT, _WIDEST = 100, 14, 24
 
 
 class AnalysedSplit(StrEnum):
@@ -58,23 +58,29 @@ def analyse(
     at = "no threshold enters" if found.threshold is None else f"t = {found.threshold:g}"
     typer.echo(f"{found.sweep}: {found.metric} on {found.split}, {at}")
     for name, words in found.words().items():
-        _print_topics(name, words)
-    _print_topics("losses compared", found.comparison_words())
+        print_topics(name, words)
+    print_topics("losses compared", found.comparison_words())
 
 
-def _print_topics(title: str, topics: Mapping[str, str]) -> None:
+def print_topics(title: str, topics: Mapping[str, str]) -> None:
+    """Print a title, and each topic beside its text, wrapped to the terminal."""
     width = _WIDTH
     if sys.stdout.isatty():
         width = min(_WIDTH, shutil.get_terminal_size().columns)
     typer.echo("")
     typer.echo(typer.style(title, bold=True))
+    indent = min(max([_INDENT, *(len(topic) + 4 for topic in topics)]), _WIDEST)
     for topic, text in topics.items():
+        head = f"  {topic:<{indent - 2}}"
+        if len(head) > indent:
+            typer.echo(head)
+            head = " " * indent
         typer.echo(
             textwrap.fill(
                 text,
-                width=max(width, 2 * _INDENT),
-                initial_indent=f"  {topic:<{_INDENT - 2}}",
-                subsequent_indent=" " * _INDENT,
+                width=max(width, 2 * indent),
+                initial_indent=head,
+                subsequent_indent=" " * indent,
                 break_on_hyphens=False,
             )
         )

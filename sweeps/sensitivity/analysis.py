@@ -19,7 +19,8 @@ from sweeps.sensitivity.analysis_data import (
     ThresholdCurves,
     Unavailable,
 )
-from sweeps.sensitivity.analysis_kept import kept_cells, optimism
+from sweeps.sensitivity.analysis_kept import kept_cells, rule_table
+from sweeps.sensitivity.analysis_optimism import optimism, optimism_tuned
 from sweeps.sensitivity.cell_summary import cell_moments
 from sweeps.sensitivity.collapse import collapse_flags
 from sweeps.sensitivity.intervals import seed_intervals
@@ -35,8 +36,8 @@ def analyse(
     *,
     question: Question,
     test_scores: pd.DataFrame | None = None,
-    curves: ThresholdCurves | None = None,
-    kept: KeptScores | None = None,
+    curves: ThresholdCurves | Unavailable | None = None,
+    kept: KeptScores | Unavailable | None = None,
     predicted_rate: FloatArray | None = None,
     positive_rate: float | None = None,
     baselines: Mapping[str, float] | None = None,
@@ -44,6 +45,7 @@ def analyse(
     level: float = 0.95,
     seed: int = 0,
     importances: bool | None = None,
+    design: Mapping[str, Any] | None = None,
 ) -> Analysis:
     """Compute every statistic of one question.
 
@@ -53,8 +55,9 @@ def analyse(
         scores: as of :func:`storage.frames.load_scores` for the question's split, metric and
             threshold; None for the ``objective`` of ``replicates``.
         test_scores: the same on test: what the choices are reported on. Never chosen by.
-        curves: the metric at every threshold, rows and columns as :func:`seed_table` gives them.
-        kept: stored probabilities.
+        curves: the metric at every threshold, rows and columns as :func:`seed_table` gives them;
+            or why they are left out.
+        kept: stored probabilities, or why they cannot be read; None where there are none.
         predicted_rate: (K, S) predicted-positive rate at the question's threshold on its split;
             None takes ``predicted_positive_rate`` of ``replicates``, which is right for the
             objective's own threshold on validation only.
@@ -64,6 +67,7 @@ def analyse(
         level: nominal coverage of every interval.
         seed: of every random draw; equal seeds give equal results.
         importances: give Optuna's estimates; None gives them when there is no ANOVA.
+        design: what chose the cells, as the store keeps it; None for a plain grid.
 
     Returns:
         The analysis. What cannot be given is an
@@ -81,7 +85,9 @@ def analyse(
     value = "objective" if scores is None else "value"
     table = seed_table(own, replicates if scores is None else scores, value=value)
     shape = table.values.shape
-    for name, array in (("predicted_rate", predicted_rate), ("curves", _first(curves))):
+    layers = None if isinstance(curves, Unavailable) else curves
+    first = None if layers is None else layers.validation[0]
+    for name, array in (("predicted_rate", predicted_rate), ("curves", first)):
         if array is not None and array.shape != shape:
             raise SweepError(
                 f"{name} must have one row a cell and one column a seed, {shape}, "
@@ -103,7 +109,10 @@ def analyse(
     test = None if test_scores is None else seed_table(own, test_scores, value="value")
     choices, near = parts.choices(table, bound.low if higher else bound.high, flags.any, higher)
     anova, simple = variance.grid_variance(table, flags.any, higher_is_better=higher, level=level)
-    without = isinstance(anova, Unavailable) if importances is None else importances
+    keys = own.set_index("cell_id")["key"].reindex(table.cell_ids) if "key" in own else None
+    indices = variance.sobol(table, seed, level, design, None if keys is None else list(keys))
+    no_shares = isinstance(anova, Unavailable) and isinstance(indices, Unavailable)
+    without = no_shares if importances is None else importances
     columns: dict[str, Any] = {
         "cell_id": table.cell_ids,
         "parameters": table.parameters,
@@ -115,6 +124,7 @@ def analyse(
         "shared_high": common.high,
         **{f"n_{state}": count for state, count in table.counts.items()},
         "clean": table.clean,
+        "status": list(table.status) or [None] * len(table),
         "predicted_positive_rate": parts.mean_rate(rate, table),
         "predicts_none": flags.predicts_none,
         "predicts_all": flags.predicts_all,
@@ -135,24 +145,24 @@ def analyse(
         compared={"rows": compared, "left_out": why_not},
         anova=anova,
         simple_effects=simple,
+        main_effects=variance.grid_effects(table, flags.any, anova, level=level, seed=seed),
         importance=variance.importances(table, higher, seed)
         if without
-        else Unavailable("the design is a grid: see the analysis of variance"),
-        sobol=variance.sobol(table, seed, level),
+        else Unavailable("the design gives shares of variance: see those"),
+        sobol=indices,
         choices=choices,
         choice_values=parts.choice_values(choices, table, common, test, flags, level, bounded),
         probability=probability,
         tied=tied,
         plateau=parts.plateaus(table, tied, epsilon, higher),
         optimism=optimism(table, compared, kept, question, seed),
+        optimism_tuned=optimism_tuned(table, compared, kept, curves, question, seed),
         threshold=threshold,
         trade_off=trade_off,
         baseline=context.baseline(table, common, baselines, higher),
         expected_best=context.expected(table, test, higher),
-        kept=kept_cells(kept, table, question, curves, seed=seed, level=level),
+        kept=kept_cells(kept, table, question, layers, seed=seed, level=level),
+        rules=rule_table(kept, table, question, layers, seed=seed, level=level),
         seeds=context.seeds(table, compared, seed=seed),
+        design=variance.design_summary(design),
     )
-
-
-def _first(curves: ThresholdCurves | None) -> FloatArray | None:
-    return None if curves is None else curves.validation[0]

@@ -25,9 +25,11 @@ NEAR_BEST = 0.02
 
 
 def threshold_parts(
-    curves: ThresholdCurves | None, table: SeedTable, question: Question
+    curves: ThresholdCurves | Unavailable | None, table: SeedTable, question: Question
 ) -> tuple[ThresholdRegret | Unavailable, tuple[float, float] | Unavailable]:
     """Return the regret of the fixed threshold, and the trade-off of η with logit(t)."""
+    if isinstance(curves, Unavailable):
+        return curves, curves
     if curves is None or question.threshold is None:
         why = Unavailable(
             "the metric takes no threshold"
@@ -38,7 +40,8 @@ def threshold_parts(
     regret = threshold_regret(
         row_means(curves.validation), curves.thresholds, fixed=question.threshold,
         test=None if curves.test is None else row_means(curves.test),
-        eligible=table.finished & table.whole, higher_is_better=question.higher_is_better,
+        eligible=table.finished & table.whole & ~table.stopped,
+        higher_is_better=question.higher_is_better,
     )  # fmt: skip
     eta = table.parameters.get("eta")
     if eta is None:
@@ -61,7 +64,7 @@ def baseline(
     found: dict[str, Any] = {}
     sign = 1.0 if higher else -1.0
     low, high = (shared.low, shared.high) if higher else (-shared.high, -shared.low)
-    known = np.isfinite(low)
+    known = np.isfinite(low) & ~table.stopped
     for name, value in values.items():
         better = known & (low > sign * value)
         worse = known & (high < sign * value)
@@ -70,8 +73,8 @@ def baseline(
             "better": int(better.sum()),
             "worse": int(worse.sum()),
             "not_told_apart": int((known & ~better & ~worse).sum()),
-            "no_interval": int((~known).sum()),
-            "better_by_mean": int((sign * (table.means - value) > 0).sum()),
+            "no_interval": int((~known & ~table.stopped).sum()),
+            "better_by_mean": int((~table.stopped & (sign * (table.means - value) > 0)).sum()),
         }
     return found
 
@@ -80,7 +83,7 @@ def expected(
     table: SeedTable, test: SeedTable | None, higher: bool
 ) -> dict[str, Any] | Unavailable:
     """Return the expected best of m cells on the choosing split, and read on test."""
-    means = np.where(table.finished, table.means, np.nan)
+    means = np.where(table.finished & ~table.stopped, table.means, np.nan)
     curve = expected_best(means, higher_is_better=higher)
     if not len(curve):
         return Unavailable("no finished cell has a value")

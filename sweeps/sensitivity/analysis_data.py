@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sweeps.sensitivity.anova import Anova
+from sweeps.sensitivity.effects import MainEffect
+from sweeps.sensitivity.example_bootstrap import ExampleInterval
 from sweeps.sensitivity.importance import Importance
 from sweeps.sensitivity.mcb import TiedSet
 from sweeps.sensitivity.optimism import Optimism
@@ -125,6 +127,64 @@ class SeedsNeeded:
     method: str
 
 
+@dataclass(frozen=True)
+class KeptCell:
+    """What stored probabilities add to a cell.
+
+    Attributes:
+        intervals: split to its interval over examples, at the question's threshold.
+        against_best: split to the paired interval over examples of this cell less the best kept
+            cell; empty for the best itself.
+        threshold_rules: fixed, global, Threshold Averaging, per class, per instance; a threshold
+            that differs from example to example is given by its mean.
+    """
+
+    intervals: dict[str, ExampleInterval]
+    against_best: dict[str, ExampleInterval]
+    threshold_rules: list[RuleScore] | Unavailable
+
+
+@dataclass(frozen=True)
+class RuleLine:
+    """One threshold rule of one cell, tuned on one set of examples and read on test.
+
+    Attributes:
+        rule: its name.
+        tuned_on: ``validation``: all its examples, which chose the cell as well; ``holdout``: a
+            random half of them, which chose nothing. Of the fixed threshold, what it is read on.
+        tuned: mean over seeds of its score on what it was tuned on; biased upwards.
+        test: score on test, interval over examples.
+        gain: score on test less that of the fixed threshold, paired over examples; None for it.
+        threshold: mean over seeds (and classes or examples) of the threshold.
+    """
+
+    rule: str
+    tuned_on: str
+    tuned: float
+    test: ExampleInterval
+    gain: ExampleInterval | None
+    threshold: float
+
+
+@dataclass(frozen=True)
+class RuleTable:
+    """Every threshold rule on one cell.
+
+    Attributes:
+        cell_id: the best kept cell by the question's value.
+        lines: the rules.
+        n_validation: examples of ``validation``.
+        n_holdout: examples of ``holdout``.
+        n_test: examples of test.
+    """
+
+    cell_id: int
+    lines: list[RuleLine]
+    n_validation: int
+    n_holdout: int
+    n_test: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Analysis:
     """Everything a report says of one question; a part is the result or :class:`Unavailable`.
@@ -137,11 +197,12 @@ class Analysis:
             ``shared_low``/``shared_high``), counts, flags, neighbourhood values, probability of
             being best, selection frequency, tied, diagnostics.
         intervals: what the two intervals are, in words.
-        set_apart: how many cells are flagged, by kind.
+        set_apart: how many cells are flagged, by kind, and stopped by a race or a pruner.
         noise: seed noise.
         compared: rows of ``cells`` in the comparisons with the best, and why others are not.
         anova: variance table of the cells that are not flagged.
         simple_effects: of a two-parameter grid.
+        main_effects: the mean at each level of each parameter.
         importance: Optuna's estimates, for designs that are no grid (or when asked).
         sobol: indices of a Saltelli design.
         choices: the cell of each rule.
@@ -149,13 +210,16 @@ class Analysis:
         probability: probability of being best, aligned with ``compared``.
         tied: the tied set, aligned with ``compared``.
         plateau: share of the grid within ε of the best.
-        optimism: over examples when probabilities are kept, else over seeds.
+        optimism: of choosing a cell; over examples when probabilities are kept, else over seeds.
+        optimism_tuned: of choosing a cell and its threshold together.
         threshold: fixed against tuned.
         trade_off: slope and correlation of the tuned logit(t) on η.
         baseline: against predict-all and predict-none.
         expected_best: expected best of m cells, for every m.
         kept: intervals over examples and threshold rules of kept cells.
+        rules: every threshold rule on the best kept cell, with intervals over examples.
         seeds: how many seeds.
+        design: what chose the cells: ``sampler``, where it is no plain grid, and ``racing``.
     """
 
     question: Question
@@ -167,6 +231,7 @@ class Analysis:
     compared: dict[str, Any]
     anova: Anova | Unavailable
     simple_effects: list[SimpleEffect] | Unavailable
+    main_effects: list[MainEffect] | Unavailable
     importance: list[Importance] | Unavailable
     sobol: SobolIndices | Unavailable
     choices: list[Choice]
@@ -175,12 +240,15 @@ class Analysis:
     tied: TiedSet | Unavailable
     plateau: dict[str, Any]
     optimism: Optimism | Unavailable
+    optimism_tuned: Optimism | Unavailable
     threshold: ThresholdRegret | Unavailable
     trade_off: tuple[float, float] | Unavailable
     baseline: dict[str, Any] | Unavailable
     expected_best: dict[str, Any] | Unavailable
     kept: dict[int, KeptCell] | Unavailable
+    rules: RuleTable | Unavailable
     seeds: SeedsNeeded | Unavailable
+    design: dict[str, Any]
 
     def row(self, rule: str = "mean") -> int | None:
         """Return the row of ``cells`` that a rule chooses."""
@@ -190,19 +258,3 @@ class Analysis:
         """Return the analysis as plain values that JSON can hold; NaN is None."""
         plain: dict[str, Any] = to_plain(self)
         return plain
-
-
-@dataclass(frozen=True)
-class KeptCell:
-    """What stored probabilities add to a cell.
-
-    Attributes:
-        intervals: split to its interval over examples.
-        against_best: split to the paired interval over examples of this cell less the best kept
-            cell; empty for the best itself.
-        threshold_rules: fixed, global, Threshold Averaging, per class, per instance.
-    """
-
-    intervals: dict[str, Any]
-    against_best: dict[str, Any]
-    threshold_rules: list[RuleScore] | Unavailable

@@ -73,17 +73,19 @@ def compared_rows(
     """Return the cells compared with the best, and how many are not, by reason.
 
     All need the same seeds. Flagged cells compete only if one of them has the best mean: untrained
-    heads vary wildly over seeds and would drown the comparison of the rest.
+    heads vary wildly over seeds and would drown the comparison of the rest. Cells that a race or a
+    pruner stopped are out: on the evidence that stopped them, they are not the best.
     """
-    ready = table.finished & (table.n > 0)
+    ready = table.finished & (table.n > 0) & ~table.stopped
     whole = ready & table.whole
     signed = np.where(whole, table.means if higher_is_better else -table.means, -np.inf)
     healthy = whole & ~flagged
     best = signed[healthy].max() if healthy.any() else -np.inf
     rows = np.flatnonzero(healthy | (whole & flagged & (signed > best)))
     left_out = {
-        "unfinished": int((~table.finished).sum()),
-        "without any value": int((table.finished & (table.n == 0)).sum()),
+        "unfinished": int((~table.finished & ~table.stopped).sum()),
+        "without any value": int((table.finished & (table.n == 0) & ~table.stopped).sum()),
+        **{name.replace("_", " "): n for name, n in table.stopped_by().items()},
         "lacking a seed": int((ready & ~table.whole).sum()),
         "collapsed and below the best": int(whole.sum()) - len(rows),
     }
@@ -147,7 +149,7 @@ def choices(
     A flagged cell is chosen by its mean if that is the best there is; the careful rules pass over
     flagged cells, since nothing is as certain and robust as a constant prediction.
     """
-    eligible = table.finished & (table.n > 0)
+    eligible = table.finished & (table.n > 0) & ~table.stopped
     learnt = eligible & ~flagged if (eligible & ~flagged).any() else eligible
     numeric = {
         name: column for name, column in table.parameters.items() if len(set(map(repr, column))) > 1
@@ -232,7 +234,7 @@ def plateaus(
     table: SeedTable, tied: TiedSet | Unavailable, epsilon: float, higher: bool
 ) -> dict[str, Any]:
     """Return the share of the grid within ε of the best, and within the tied set's margin."""
-    means = np.where(table.finished, table.means, np.nan)
+    means = np.where(table.finished & ~table.stopped, table.means, np.nan)
     inside, share = plateau(means, epsilon, higher_is_better=higher)
     found: dict[str, Any] = {"epsilon": epsilon, "share": share, "n_cells": int(inside.sum())}
     if isinstance(tied, TiedSet):
@@ -251,6 +253,7 @@ def set_apart(flags: Collapse, table: SeedTable) -> dict[str, Any]:
         "any": int(flags.any.sum()),
         "n_cells": len(table),
         "rates_known": flags.known,
+        "stopped": table.stopped_by(),
     }
 
 

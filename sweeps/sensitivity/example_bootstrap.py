@@ -13,6 +13,8 @@ from sweeps.errors import SweepError
 from sweeps.sensitivity.label_metrics import CountMetric, count_metric
 from sweeps.sensitivity.seed_table import FloatArray
 
+Probs = npt.NDArray[np.floating]
+
 EXAMPLE_RESAMPLES = 2000
 _BLOCK = 250
 
@@ -89,10 +91,10 @@ class ExampleBootstrap:
 
 
 def bootstrap_examples(
-    probs: Mapping[Any, npt.NDArray[np.floating]],
+    probs: Mapping[Any, Probs],
     targets: npt.NDArray[Any],
     metric: str | CountMetric,
-    threshold: float | Mapping[Any, float],
+    threshold: float | Mapping[Any, npt.ArrayLike],
     *,
     seed: int,
     resamples: int = EXAMPLE_RESAMPLES,
@@ -108,7 +110,8 @@ def bootstrap_examples(
         targets: (N, C) in {0, 1}.
         metric: a name of :func:`~sweeps.sensitivity.label_metrics.score_of_counts`, or a function
             (tp, predicted, positives) -> score over the last axis.
-        threshold: one for all cells, or one a cell.
+        threshold: one for all cells; or of each cell one, or what broadcasts with its
+            probabilities, such as (S, 1, C) for one a seed and class.
         seed: of the resamples.
         resamples: how many.
 
@@ -143,7 +146,7 @@ def bootstrap_examples(
     columns = []
     for name, array in probs.items():
         cut = threshold[name] if isinstance(threshold, Mapping) else threshold
-        chosen = array.astype(np.float32) >= np.float32(cut)
+        chosen = array.astype(np.float32) >= np.asarray(cut, np.float32)
         total = np.zeros(len(drawn))
         for predicted in chosen:
             count = (drawn @ predicted.astype(np.float32)).astype(np.float64)

@@ -56,11 +56,19 @@ def seed_intervals(
 ) -> Intervals:
     """Return intervals of means over seeds.
 
-    With mean m, variance v of one seed's value and ``logit(m) = log(m / (1 - m))``:
-    ``expit(logit(m) ± t_df sqrt(v / n) / (m (1 - m)))``, the t interval on the logit scale by the
-    delta method. It lies inside (0, 1), is about the arithmetic mean that is reported (an interval
-    of averaged logits is about another quantity, and covers the mean ever less as n grows), and
-    takes single values of exactly 0 or 1, since only the mean is transformed.
+    With mean m, variance v of one seed's value, ``logit(m) = log(m / (1 - m))`` and the relative
+    spread ``c = sqrt(v) / (m (1 - m))``:
+    ``expit(logit(m) ± t_df sqrt(c^2 / n + (1 - 2m)^2 c^4 / df))``. The first term is the delta
+    method's t interval on the logit scale. The second is 0 at m = 1/2 and grows towards 0 and 1,
+    where a skewed sample that looks quiet is also one whose mean is off: it is the term by which
+    Cox's interval of a log-normal mean exceeds the delta method's, doubled, since a few seeds
+    understate c as well. The interval lies inside (0, 1), is about the arithmetic mean that is
+    reported (an interval of averaged logits is about another quantity, and covers the mean ever
+    less as n grows), and takes single values of exactly 0 or 1, since only the mean is transformed.
+
+    Simulated coverage of a nominal 95 % at n = 5, 10 and 20 is 94.0 to 97.0 % for Beta and
+    logit-normal values with means from .005 to .995 and an sd of the logit up to 0.6; without the
+    second term it falls to 92.5 %. ``benchmarks/interval_coverage.py`` prints the table.
 
     Args:
         means: (K,) means over seeds.
@@ -77,17 +85,23 @@ def seed_intervals(
         why. They say nothing of what another sample of examples would change.
 
     Source: logit-transformed t intervals for bounded metrics: the paper's footnote 3 gives the
-    need; delta method, e.g. Agresti, Categorical Data Analysis, 3rd ed., sec. 16.1.
+    need; delta method, e.g. Agresti, Categorical Data Analysis, 3rd ed., sec. 16.1; Cox's interval,
+    Land (1972), Technometrics 14:145; the doubling is ours, by simulation.
     """
     degrees = np.asarray(n - 1 if df is None else np.broadcast_to(df, means.shape), np.float64)
     own = df is None
     tail = 1 - level if one_sided else (1 - level) / 2
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        error = np.sqrt(variances / np.maximum(n, 1)) * t_quantile(1 - tail, np.maximum(degrees, 1))
+        quantile = t_quantile(1 - tail, np.maximum(degrees, 1))
+        squared = variances / np.maximum(n, 1)
         if bounded:
-            centre, error = special.logit(means), error / (means * (1 - means))
+            relative = variances / (means * (1 - means)) ** 2
+            squared = relative / np.maximum(n, 1)
+            squared += ((1 - 2 * means) * relative) ** 2 / np.maximum(degrees, 1)
+            centre, error = special.logit(means), quantile * np.sqrt(squared)
             low, high = special.expit(centre - error), special.expit(centre + error)
         else:
+            error = quantile * np.sqrt(squared)
             low, high = means - error, means + error
     at_bound = bounded & ((means <= 0) | (means >= 1))
     no_spread = ~(variances > 0)

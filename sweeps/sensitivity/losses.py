@@ -90,7 +90,7 @@ def compare_losses(
     single: list[str] = []
     for loss, entry in entries.items():
         table = entry.validation
-        eligible = table.finished & (table.n > 0)
+        eligible = table.finished & (table.n > 0) & ~table.stopped
         pick = choose("mean", table.means, eligible, table.clean, higher_is_better=higher_is_better)
         if pick.row is None:
             warnings.append(f"{loss} is left out: {pick.reason}.")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sweeps.sensitivity.label_metrics import CountMetric, count_metric
 from sweeps.sensitivity.seed_table import FloatArray
-from sweeps.sensitivity.threshold_rules import counts_at_thresholds
+from sweeps.sensitivity.threshold_rules import counts_of_places, threshold_places
 
 MAX_SPLITS = 100
 
@@ -101,7 +101,7 @@ def optimism_over_examples(
     thresholds: FloatArray,
     *,
     seed: int,
-    splits: int = 50,
+    splits: int = 30,
 ) -> Optimism:
     """Choose cell and threshold on one half of the examples and read them on the other.
 
@@ -127,17 +127,15 @@ def optimism_over_examples(
     cuts = np.asarray(thresholds, np.float64)
     rng = np.random.default_rng(seed)
     names = list(probs)
-    whole = {name: counts_at_thresholds(probs[name], hits, cuts) for name in names}
+    placed = {name: threshold_places(probs[name], cuts) for name in names}
     at_choice, at_reading, picks = [], [], set()
     for _ in range(splits):
-        first = np.zeros(n)
-        first[rng.permutation(n)[: n // 2]] = 1.0
+        order = rng.permutation(n)
         halves: list[list[FloatArray]] = [[], []]
         for name in names:
-            part = counts_at_thresholds(probs[name], hits, cuts, first)
-            rest = tuple(a - b for a, b in zip(whole[name], part, strict=True))
-            halves[0].append(of_counts(*part).mean(axis=0))
-            halves[1].append(of_counts(*rest).mean(axis=0))
+            for half, rows in zip(halves, (order[: n // 2], order[n // 2 :]), strict=True):
+                counts = counts_of_places(placed[name][:, rows], hits[rows], len(cuts))
+                half.append(of_counts(*counts).mean(axis=0))
         scores = [np.stack(half) for half in halves]
         for chosen, read in (scores, scores[::-1]):
             place = np.unravel_index(int(np.argmax(chosen)), chosen.shape)

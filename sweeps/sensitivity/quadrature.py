@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -31,5 +32,11 @@ def chi_nodes(df: float) -> tuple[FloatArray, FloatArray]:
     """
     if not math.isfinite(df) or df >= 1e6:
         return np.ones(1), np.ones(1)
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _legendre()
     return np.sqrt(special.chdtri(df, 1 - (nodes + 1) / 2) / df), weights / 2
+
+
+@functools.cache
+def _legendre() -> tuple[FloatArray, FloatArray]:
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    return nodes, weights

@@ -13,12 +13,25 @@ from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
 from sweeps.sensitivity.analysis import analyse
-from sweeps.sensitivity.analysis_data import Analysis, KeptScores, Question, ThresholdCurves
+from sweeps.sensitivity.analysis_data import (
+    Analysis,
+    KeptScores,
+    Question,
+    ThresholdCurves,
+    Unavailable,
+)
 from sweeps.sensitivity.collapse import rate_from_scores
+from sweeps.sensitivity.reading_kept import load_kept_of
 from sweeps.sensitivity.seed_table import FloatArray, seed_table
 from sweeps.wording import suggestion
 
 SAME_THRESHOLD = 1e-9
+# Of one loss, both splits: 400 MB. A grid of 100 × 100 cells with 20 seeds has 4e7.
+MOST_CURVE_VALUES = 5e7
+
+
+class TooManyValuesError(SweepError):
+    """There are more values than an analysis reads; the text says how many."""
 
 
 def analyse_stored(
@@ -29,8 +42,8 @@ def analyse_stored(
     metric: str | None = None,
     split: str = "validation",
     threshold: float | None = None,
-    curves: bool | ThresholdCurves = True,
-    kept: KeptScores | None = None,
+    curves: bool | ThresholdCurves | Unavailable = True,
+    kept: bool | KeptScores | Unavailable = True,
     **options: Any,
 ) -> Analysis:
     """Analyse one loss of a stored sweep.
@@ -44,7 +57,7 @@ def analyse_stored(
         threshold: a kept one; the objective's by default.
         curves: also read the metric at every threshold, for the threshold statistics; or what
             :func:`load_threshold_curves` read before.
-        kept: stored probabilities, where there are any.
+        kept: also read the stored probabilities of the best kept cells; or what was read before.
         options: ``epsilon``, ``level``, ``seed``, ``importances`` of
             :func:`~sweeps.sensitivity.analysis.analyse`.
 
@@ -71,19 +84,32 @@ def analyse_stored(
             store, sweep, split=of_split, metric=name, threshold=cut, losses=[loss]
         )
 
+    own_scores = scores(split)
+    probabilities: KeptScores | Unavailable | None
+    if isinstance(kept, bool):
+        table = seed_table(cells, own_scores, value="value")
+        higher = bool(entry["higher_is_better"])
+        probabilities = (
+            load_kept_of(store, sweep, cells, loss, table, higher_is_better=higher)
+            if kept
+            else None
+        )
+    else:
+        probabilities = kept
     positive_rate = positive_share(info, split)
     rate = _predicted_rate(store, info, cells, loss, split, cut, positive_rate)
     return analyse(
         cells,
         replicates,
-        scores(split),
+        own_scores,
         question=Question(
             sweep=sweep, loss=loss, metric=name, split=split, threshold=cut,
             higher_is_better=bool(entry["higher_is_better"]),
         ),
         test_scores=None if split == "test" else scores("test"),
-        curves=_curves(store, info, cells, loss, entry, curves),
-        kept=kept,
+        curves=read_curves(store, info, cells, loss, entry, curves),
+        kept=probabilities,
+        design=store.design(info.sweep_id),
         predicted_rate=rate,
         positive_rate=positive_rate,
         baselines={
@@ -95,18 +121,26 @@ def analyse_stored(
     )  # fmt: skip
 
 
-def _curves(
+def read_curves(
     store: Store,
     info: SweepInfo,
     cells: Any,
     loss: str,
     entry: Mapping[str, Any],
-    curves: bool | ThresholdCurves,
-) -> ThresholdCurves | None:
-    if isinstance(curves, ThresholdCurves):
+    curves: bool | ThresholdCurves | Unavailable,
+) -> ThresholdCurves | Unavailable | None:
+    """Return a metric at every threshold: what was read before, or read now if ``curves`` is True.
+
+    None for a metric that is kept at one threshold; a sentence for more than an analysis reads.
+    """
+    if not isinstance(curves, bool):
         return curves
-    wanted = curves and entry["curve"]
-    return load_threshold_curves(store, info, cells, loss, entry["name"]) if wanted else None
+    if not (curves and entry["curve"]):
+        return None
+    try:
+        return load_threshold_curves(store, info, cells, loss, entry["name"])
+    except TooManyValuesError as error:
+        return Unavailable(str(error))
 
 
 def load_threshold_curves(
@@ -120,29 +154,35 @@ def load_threshold_curves(
     """Read one metric at every kept threshold, in the order of :func:`seed_table`.
 
     All thresholds and splits are of one moment of the store, whatever is recorded meanwhile.
+
+    Raises:
+        TooManyValuesError: they would take more memory than an analysis has.
     """
-    own = float(info.objective["threshold"])
-    found: dict[str, list[FloatArray]] = {split: [] for split in splits}
+    thresholds = np.asarray(info.thresholds, np.float64)
+    own = np.flatnonzero(np.abs(thresholds - float(info.objective["threshold"])) <= SAME_THRESHOLD)
+    stacked: dict[str, FloatArray] = {}
     with store.reading() as connection:
         frame, selection = replicate_frame(connection, info.sweep_id, [loss], detailed=False)
+        if len(frame) * len(thresholds) * len(splits) > MOST_CURVE_VALUES:
+            raise TooManyValuesError(
+                f"the metric at every threshold of {len(frame):,} replicates is more than an "
+                "analysis reads"
+            )
         rows = frame.assign(row=np.arange(len(frame), dtype=np.float64))
         places = seed_table(cells, rows, value="row").values
         known = np.isfinite(places)
         row = np.where(known, places, 0).astype(np.int64)
-        for split, layers in found.items():
-            for index, threshold in enumerate(info.thresholds):
-                if abs(threshold - own) <= SAME_THRESHOLD:
-                    values = arrays.pick_scores(connection, selection, split, metric)
-                else:
-                    values = arrays.pick_slice(
-                        connection, selection, split, metric,
-                        threshold_index=index, n_thresholds=len(info.thresholds),
-                    )  # fmt: skip
-                layers.append(np.where(known, values[row], np.nan) if len(values) else places)
-    stacked = {split: np.stack(layers) for split, layers in found.items()}
-    return ThresholdCurves(
-        np.asarray(info.thresholds, np.float64), stacked["validation"], stacked.get("test")
-    )
+        for split in splits:
+            values = arrays.pick_slices(
+                connection, selection, split, metric, n_thresholds=len(thresholds)
+            )
+            values[own] = arrays.pick_scores(connection, selection, split, metric)
+            stacked[split] = (
+                np.where(known, values[:, row], np.nan)
+                if len(frame)
+                else np.full((len(thresholds), *places.shape), np.nan)
+            )
+    return ThresholdCurves(thresholds, stacked["validation"], stacked.get("test"))
 
 
 def find_metric(info: SweepInfo, metric: str | None) -> tuple[str, Mapping[str, Any]]:

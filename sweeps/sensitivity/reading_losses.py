@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +14,12 @@ from storage import frames
 from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
-from sweeps.sensitivity.analysis_data import ThresholdCurves
+from sweeps.sensitivity.analysis_data import ThresholdCurves, Unavailable
+from sweeps.sensitivity.comparison import paired_difference
 from sweeps.sensitivity.datasets import Transfer, transfer_regret
 from sweeps.sensitivity.losses import LossComparison, LossEntry, compare_losses
-from sweeps.sensitivity.reading import find_metric, load_threshold_curves
-from sweeps.sensitivity.seed_table import seed_table
+from sweeps.sensitivity.reading import find_metric, read_curves
+from sweeps.sensitivity.seed_table import FloatArray, seed_table
 from sweeps.wording import suggestion
 
 
@@ -27,7 +30,7 @@ def compare_stored(
     losses: Sequence[str] | None = None,
     metric: str | None = None,
     threshold: float | None = None,
-    curves: bool | Mapping[str, ThresholdCurves] = True,
+    curves: bool | Mapping[str, ThresholdCurves | Unavailable | None] = True,
     level: float = 0.95,
 ) -> LossComparison:
     """Compare the losses of a stored sweep, chosen on validation and read on test.
@@ -67,10 +70,15 @@ def compare_stored(
             )
             for split in ("validation", "test")
         }
+        found = (
+            curves.get(loss)
+            if isinstance(curves, Mapping)
+            else read_curves(store, info, own, loss, entry, curves)
+        )
         entries[loss] = LossEntry(
             tables["validation"],
             tables["test"],
-            _curves(store, info, own, loss, entry, curves),
+            found if isinstance(found, ThresholdCurves) else None,
         )
     return compare_losses(
         entries,
@@ -84,52 +92,89 @@ def compare_stored(
     )
 
 
-def _curves(
-    store: Store,
-    info: SweepInfo,
-    cells: pd.DataFrame,
-    loss: str,
-    entry: Mapping[str, Any],
-    curves: bool | Mapping[str, ThresholdCurves],
-) -> ThresholdCurves | None:
-    if isinstance(curves, Mapping):
-        return curves.get(loss)
-    wanted = curves and entry["curve"]
-    return load_threshold_curves(store, info, cells, loss, entry["name"]) if wanted else None
-
-
 def transfer_stored(
-    store: Store, sweeps: Sequence[str], loss: str, *, metric: str | None = None
+    store: Store,
+    sweeps: Sequence[str],
+    loss: str,
+    *,
+    metric: str | None = None,
+    threshold: float | None = None,
 ) -> Transfer:
     """Return the regret of carrying one sweep's best cell of a loss to another sweep's dataset.
+
+    Cells of different sweeps are the same when their hyperparameters and head are, and those
+    training settings that vary within a sweep; a setting that each sweep has one value of (epochs
+    for its dataset, say) goes with the dataset.
 
     Args:
         store: an open store.
         sweeps: names of sweeps, one a dataset, with cells in common.
         loss: the loss.
-        metric: the first sweep's objective by default; at each sweep's own threshold.
+        metric: the first sweep's objective by default.
+        threshold: a kept one; each sweep's own by default.
 
     Returns:
         The matrix, rows and columns named by dataset, with the sweep where a dataset occurs twice.
 
     Raises:
         SweepError: a sweep has no such metric.
-        StoreError: a sweep is not there.
+        StoreError: a sweep or the threshold is not there.
     """
     values: dict[str, dict[str, pd.Series[Any]]] = {"validation": {}, "test": {}}
+    by_seed: dict[str, dict[str, FloatArray]] = {}
     infos = [frames.load_sweep(store, sweep) for sweep in sweeps]
-    datasets = [info.dataset for info in infos]
+    labels = dataset_labels(infos)
+    cells = [
+        frames.load_cells(store, info.name, losses=[loss]).sort_values(
+            ["ordinal", "cell_id"], kind="stable"
+        )
+        for info in infos
+    ]
+    varying = set().union(*(_varying_training(own) for own in cells))
     higher = True
-    for info in infos:
+    for info, label, own in zip(infos, labels, cells, strict=True):
         name, entry = find_metric(info, metric or str(infos[0].objective["metric"]))
         higher = bool(entry["higher_is_better"])
-        twice = datasets.count(info.dataset) > 1
-        label = f"{info.dataset} ({info.name})" if twice else info.dataset
-        cells = frames.load_cells(store, info.name, losses=[loss])
-        ordered = cells.sort_values(["ordinal", "cell_id"], kind="stable")
+        settings = [_setting(row, varying) for row in own.to_dict("records")]
         for split, by_dataset in values.items():
-            rows = frames.load_scores(store, info.name, split=split, metric=name, losses=[loss])
-            table = seed_table(cells, rows, value="value")
-            means = np.where(table.clean, table.means, np.nan)
-            by_dataset[label] = pd.Series(means, index=list(ordered["key"]))
-    return transfer_regret(values["validation"], values["test"], higher_is_better=higher)
+            rows = frames.load_scores(
+                store, info.name, split=split, metric=name, threshold=threshold, losses=[loss]
+            )
+            table = seed_table(own, rows, value="value")
+            means = np.where(table.clean & ~table.stopped, table.means, np.nan)
+            by_dataset[label] = pd.Series(means, index=settings)
+            by_seed[label] = dict(zip(settings, table.values, strict=True))
+    found = transfer_regret(values["validation"], values["test"], higher_is_better=higher)
+    if not found.n_common:
+        return found
+    sign = 1.0 if higher else -1.0
+    paired = {
+        (chosen, used): paired_difference(
+            sign * by_seed[used][found.best[used]], sign * by_seed[used][found.best[chosen]]
+        )
+        for chosen in found.datasets
+        for used in found.datasets
+        if chosen != used
+    }
+    return dataclasses.replace(found, paired=paired)
+
+
+def dataset_labels(infos: Sequence[SweepInfo]) -> list[str]:
+    """Return a name for each sweep: its dataset, with the sweep where that occurs twice."""
+    datasets = [info.dataset for info in infos]
+    return [
+        f"{info.dataset} ({info.name})" if datasets.count(info.dataset) > 1 else info.dataset
+        for info in infos
+    ]
+
+
+def _varying_training(cells: pd.DataFrame) -> set[str]:
+    columns = pd.DataFrame(cells["training"].tolist())
+    return {str(name) for name in columns if len(set(map(repr, columns[name]))) > 1}
+
+
+def _setting(row: Mapping[Any, Any], varying: set[str]) -> str:
+    """A text that two cells share when they differ in nothing but their dataset's training."""
+    training = {name: row["training"].get(name) for name in varying}
+    plain = {"settings": {**training, **row["hyperparameters"]}, "head": row["head"]}
+    return json.dumps(plain, sort_keys=True, default=str)

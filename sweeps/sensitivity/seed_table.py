@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
+STOPPED = ("raced_out", "pruned")
+
 
 @dataclass(frozen=True, eq=False)
 class SeedTable:
@@ -28,8 +30,10 @@ class SeedTable:
         seeds: (S,) the seeds, increasing.
         values: (K, S) float64; NaN where a replicate is not complete, is missing, or has no value.
         counts: state to (K,) how many replicates are in it, and ``missing``: seeds that other
-            cells have and this one was never planned for.
+            cells have and this one was never planned for, unless it was stopped on purpose.
         parameters: name to (K,) settings, of the parameters that vary between these cells.
+        status: (K,) why a cell was stopped on purpose, ``raced_out`` or ``pruned``; None for a
+            cell that runs to its end. Empty when no cell was stopped.
     """
 
     cell_ids: IntArray
@@ -37,6 +41,7 @@ class SeedTable:
     values: FloatArray
     counts: dict[str, IntArray]
     parameters: dict[str, list[Any]]
+    status: tuple[str | None, ...] = field(default=())
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -71,8 +76,24 @@ class SeedTable:
     @cached_property
     def clean(self) -> BoolArray:
         """(K,) finished, planned at least once, and every planned replicate has a value."""
-        planned = np.sum([self.counts[state] for state in STATES], axis=0, dtype=np.int64)
+        states = [count for state, count in self.counts.items() if state != "missing"]
+        planned = np.sum(states, axis=0, dtype=np.int64)
         return self.finished & (self.n == planned) & (planned > 0)
+
+    @cached_property
+    def stopped(self) -> BoolArray:
+        """(K,) raced out or pruned: fewer seeds or epochs than the others, never mixed with them.
+
+        A cell that a race dropped has the mean of its first seeds, and a pruned one that of fewer
+        epochs; neither is an estimate of what the rest are compared by.
+        """
+        if not self.status:
+            return np.zeros(len(self), bool)
+        return np.array([status is not None for status in self.status], bool)
+
+    def stopped_by(self) -> dict[str, int]:
+        """Return how many cells were stopped on purpose, by status."""
+        return {name: self.status.count(name) for name in STOPPED if name in self.status}
 
     def take(self, rows: BoolArray | IntArray) -> SeedTable:
         """Return the table of some of the cells."""
@@ -83,6 +104,7 @@ class SeedTable:
             self.values[index],
             {name: counts[index] for name, counts in self.counts.items()},
             {name: [column[i] for i in index] for name, column in self.parameters.items()},
+            tuple(self.status[i] for i in index) if self.status else (),
         )
 
 
@@ -117,8 +139,9 @@ def seed_table(
     """Arrange one column of a replicates frame as cells × seeds; the order of rows is immaterial.
 
     Args:
-        cells: one row a cell: ``cell_id``, ``ordinal`` and any ``param_<name>`` columns, as of
-            :func:`storage.frames.load_cells`. Cells without a replicate stay, with no value.
+        cells: one row a cell: ``cell_id``, ``ordinal``, where there is one ``status``, and any
+            ``param_<name>`` columns, as of :func:`storage.frames.load_cells`. Cells without a
+            replicate stay, with no value.
         replicates: one row a replicate: ``cell_id``, ``seed``, ``state`` and ``value``, as of
             :func:`storage.frames.load_replicates` or ``load_scores``. Rows of other cells are
             ignored.
@@ -156,8 +179,16 @@ def seed_table(
         for name in STATES
     }
     planned = np.bincount(place, minlength=len(cell_ids)).astype(np.int64)
-    counts["missing"] = len(seeds) - planned
-    return SeedTable(cell_ids, seeds, values, counts, _varying(ordered))
+    status = _status(ordered)
+    stopped = np.array([item is not None for item in status] or [False] * len(cell_ids), bool)
+    counts["missing"] = np.where(stopped, 0, len(seeds) - planned)
+    return SeedTable(cell_ids, seeds, values, counts, _varying(ordered), status)
+
+
+def _status(cells: pd.DataFrame) -> tuple[str | None, ...]:
+    if "status" not in cells.columns or not cells["status"].notna().any():
+        return ()
+    return tuple(None if pd.isna(item) else str(item) for item in cells["status"])
 
 
 def _varying(cells: pd.DataFrame) -> dict[str, list[Any]]:

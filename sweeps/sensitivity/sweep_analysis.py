@@ -9,9 +9,9 @@ from typing import Any
 from storage import frames
 from storage.store import Store
 from sweeps.errors import SweepError
-from sweeps.sensitivity.analysis_data import Analysis, ThresholdCurves
+from sweeps.sensitivity.analysis_data import Analysis, ThresholdCurves, Unavailable
 from sweeps.sensitivity.losses import LossComparison
-from sweeps.sensitivity.reading import analyse_stored, find_metric, load_threshold_curves
+from sweeps.sensitivity.reading import analyse_stored, find_metric, read_curves
 from sweeps.sensitivity.reading_losses import compare_stored
 from sweeps.sensitivity.words import in_words
 from sweeps.sensitivity.words_losses import losses_in_words
@@ -113,17 +113,16 @@ def analyse_sweep(
             "Plan it with 'sigmoidf1 sweep run'."
         )
     wanted = planned if losses is None else list(dict.fromkeys(losses))
-    curves: dict[str, ThresholdCurves] = {}
+    curves: dict[str, ThresholdCurves | Unavailable | None] = {}
     for loss in wanted:
         if loss not in planned:
             raise SweepError(f"Unknown loss {loss!r}. {suggestion(loss, planned)}")
-        if entry["curve"]:
-            own = cells[cells["loss"] == loss]
-            curves[loss] = load_threshold_curves(store, info, own, loss, name)
+        own = cells[cells["loss"] == loss]
+        curves[loss] = read_curves(store, info, own, loss, entry, True)
     analyses = {
         loss: analyse_stored(
             store, sweep, loss, metric=name, split=split, threshold=threshold,
-            curves=curves.get(loss, False), level=level, seed=seed,
+            curves=curves[loss] or False, level=level, seed=seed,
         )
         for loss in wanted
     }  # fmt: skip

@@ -84,6 +84,15 @@ def threshold_rules(
     ]  # fmt: skip
 
 
+def cuts_of(rule: RuleScore) -> FloatArray:
+    """Return a rule's thresholds shaped to be compared with (S, M, C) probabilities."""
+    if rule.thresholds.ndim == 1:
+        return rule.thresholds[:, None, None]
+    if rule.rule == "per_class":
+        return rule.thresholds[:, None, :]
+    return rule.thresholds[:, :, None]
+
+
 def best_global_threshold(
     probs: Probs, targets: Targets, metric: str | CountMetric, thresholds: FloatArray
 ) -> FloatArray:
@@ -110,7 +119,7 @@ def _middle(row: npt.NDArray[np.bool_]) -> int:
 
 
 def counts_at_thresholds(
-    probs: Probs, targets: Targets, thresholds: FloatArray, weights: FloatArray | None = None
+    probs: Probs, targets: Targets, thresholds: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return counts per class at every threshold, by one histogram.
 
@@ -118,28 +127,55 @@ def counts_at_thresholds(
         probs: (S, N, C).
         targets: (N, C).
         thresholds: (T,) increasing.
-        weights: (N,) weight of each example; 1 by default.
 
     Returns:
         tp (S, T, C), predicted (S, T, C), positives (C,).
     """
-    s, n, c = probs.shape
-    t = len(thresholds)
     hits = np.asarray(targets) > 0
-    w = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    return counts_of_places(threshold_places(probs, thresholds), hits, len(thresholds))
+
+
+def threshold_places(probs: Probs, thresholds: FloatArray) -> npt.NDArray[np.int64]:
+    """Return the bin of each probability: of its seed, its class, and its place among thresholds.
+
+    Args:
+        probs: (S, N, C).
+        thresholds: (T,) increasing.
+
+    Returns:
+        (S, N, C) indices into S × C × (T + 1) bins, for :func:`counts_of_places`.
+    """
+    s, _, c = probs.shape
     # A probability counts at every threshold up to its own place: "right" makes it >=.
     place = np.searchsorted(thresholds.astype(np.float32), probs.astype(np.float32), side="right")
-    flat = (np.arange(s)[:, None, None] * c + np.arange(c)) * (t + 1) + place
-    each = np.broadcast_to(w[None, :, None], probs.shape)
-    size = s * c * (t + 1)
-    every = np.bincount(flat.ravel(), each.ravel(), size)
-    true = np.bincount(flat.ravel(), (each * hits).ravel(), size)
+    first = (np.arange(s)[:, None, None] * c + np.arange(c)) * (len(thresholds) + 1)
+    return np.asarray(first + place, np.int64)
 
-    def from_top(histogram: npt.NDArray[Any]) -> FloatArray:
-        above = histogram.reshape(s, c, t + 1)[..., ::-1].cumsum(-1)[..., ::-1]
-        return above[..., 1:].transpose(0, 2, 1)
 
-    return from_top(true), from_top(every), w @ hits
+def counts_of_places(
+    places: npt.NDArray[np.int64], hits: npt.NDArray[np.bool_], n_thresholds: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return counts per class at every threshold of some examples, placed before.
+
+    Args:
+        places: (S, N, C) from :func:`threshold_places`, of the examples to count.
+        hits: (N, C) their labels.
+        n_thresholds: T.
+
+    Returns:
+        tp (S, T, C), predicted (S, T, C), positives (C,).
+    """
+    s, _, c = places.shape
+    shape = (s, c, n_thresholds + 1)
+    size = s * c * (n_thresholds + 1)
+    every = np.bincount(places.ravel(), minlength=size)
+    true = np.bincount(places[:, hits].ravel(), minlength=size)
+    return _from_top(true, shape), _from_top(every, shape), hits.sum(axis=0).astype(np.float64)
+
+
+def _from_top(histogram: npt.NDArray[Any], shape: tuple[int, int, int]) -> FloatArray:
+    above = histogram.reshape(shape).astype(np.float64)[..., ::-1].cumsum(-1)[..., ::-1]
+    return np.asarray(above[..., 1:].transpose(0, 2, 1))
 
 
 def threshold_averaging(probs: Probs, targets: Targets) -> FloatArray:

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sweeps.sensitivity.analysis_data import Analysis, Unavailable
-from sweeps.sensitivity.anova import Anova
+from sweeps.sensitivity.optimism import Optimism
+from sweeps.sensitivity.words_kept import examples_in_words, rules_in_words, training_in_words
+from sweeps.sensitivity.words_names import count as _count
+from sweeps.sensitivity.words_names import setting_in_words
+from sweeps.sensitivity.words_variance import simple_in_words, variance_in_words
 
 SAME_THRESHOLD = 1e-9
-SYMBOLS = {
-    "beta": "β",
-    "eta": "η",
-    "gamma": "γ",
-    "alpha": "α",
-    "gamma_neg": "γ−",
-    "gamma_pos": "γ+",
-}
-
-
-def symbol(name: str) -> str:
-    """Return a parameter's name, or an interaction's, as the paper writes it.
-
-    Example:
-        >>> symbol("beta×eta")
-        'β×η'
-    """
-    return "×".join(SYMBOLS.get(part, part) for part in name.split("×"))
 
 
 def in_words(analysis: Analysis) -> dict[str, str]:
@@ -35,45 +19,33 @@ def in_words(analysis: Analysis) -> dict[str, str]:
         analysis: what :func:`~sweeps.sensitivity.analysis.analyse` returns.
 
     Returns:
-        topic (``cells``, ``best``, ``tied``, ``probability``, ``plateau``, ``variance``,
-        ``threshold``, ``baseline``, ``optimism``, ``seeds``, ``examples``) to text.
+        topic (``cells``, ``training``, ``best``, ``tied``, ``probability``, ``plateau``,
+        ``variance``, ``simple``, ``threshold``, ``rules``, ``baseline``, ``optimism``, ``seeds``,
+        ``examples``) to text.
     """
     return {
         "cells": _cells(analysis),
+        "training": training_in_words(analysis),
         "best": _best(analysis),
         "tied": _tied(analysis),
         "probability": _probability(analysis),
         "plateau": _plateau(analysis),
         "variance": variance_in_words(analysis.anova, analysis),
+        "simple": simple_in_words(analysis),
         "threshold": _threshold(analysis),
+        "rules": rules_in_words(analysis),
         "baseline": _baseline(analysis),
         "optimism": _optimism(analysis),
         "seeds": _seeds(analysis),
-        "examples": f"{analysis.kept.reason[:1].upper()}{analysis.kept.reason[1:]}."
-        if isinstance(analysis.kept, Unavailable)
-        else f"Intervals over examples are given for {len(analysis.kept)} kept cells.",
+        "examples": examples_in_words(analysis),
     }
-
-
-def setting_in_words(parameters: Mapping[str, object]) -> str:
-    """Write the varying settings of a cell: ``β = 16, η = 0``."""
-    return ", ".join(
-        f"{symbol(name)} = {value:g}"
-        if isinstance(value, (int, float))
-        else f"{symbol(name)} = {value}"
-        for name, value in parameters.items()
-    )
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
 def _cells(analysis: Analysis) -> str:
     counts, apart = analysis.counts, analysis.set_apart
     lost = ", ".join(
         f"{counts[state]} {state}"
-        for state in ("diverged", "failed", "waiting", "running", "missing")
+        for state in ("diverged", "failed", "pruned", "waiting", "running", "missing")
         if counts.get(state)
     )
     text = _count(apart["n_cells"], "cell")
@@ -84,6 +56,14 @@ def _cells(analysis: Analysis) -> str:
             f" {_count(apart['any'], 'cell')} set apart as collapsed: {apart['predicts_none']} "
             f"predict nothing, {apart['predicts_all']} everything, and {apart['stuck']} give in "
             "every seed exactly what two others give or more (a cell can be of two kinds)."
+        )
+    stopped = apart["stopped"]
+    if stopped:
+        kinds = {"raced_out": "raced out after fewer seeds", "pruned": "pruned after fewer epochs"}
+        which = " and ".join(f"{n} {kinds[status]}" for status, n in stopped.items())
+        text += (
+            f" Of the cells, {which}: they are counted here and take no part in what follows, "
+            "since their means are of something else."
         )
     if not apart["rates_known"]:
         text += " Predicted-positive rates are not known, so collapse is judged by equality only."
@@ -163,51 +143,6 @@ def _plateau(analysis: Analysis) -> str:
     )
 
 
-def variance_in_words(result: Anova | Unavailable, analysis: Analysis | None = None) -> str:
-    """Say how the variance divides among parameters, seeds and the rest."""
-    if isinstance(result, Unavailable):
-        text = f"No analysis of variance: {result.reason}."
-        if analysis is not None and not isinstance(analysis.importance, Unavailable):
-            for found in analysis.importance:
-                shares = ", ".join(
-                    f"{symbol(name)} {value:.2f} ({found.shuffled[name]:.2f} when shuffled)"
-                    for name, value in found.importances.items()
-                )
-                text += f" {found.method}: {shares}."
-        return text
-    if result.effects[0].share is None:
-        return "The values vary between cells but not over seeds, so shares cannot be given."
-    parts = []
-    for effect in result.effects:
-        if effect.share is None:
-            continue
-        bounds = (
-            f" [{effect.share_low:.1%}, {effect.share_high:.1%}]"
-            if effect.share_low is not None and effect.share_high is not None
-            else ""
-        )
-        name = {"seed": "the seed", "residual": "seed × cell (noise)"}.get(
-            effect.name, symbol(effect.name)
-        )
-        parts.append(f"{name} {effect.share:.1%}{bounds}")
-    kind = "balanced grid" if result.balanced else "grid with holes, type II"
-    return (
-        f"Of the variance of single runs over {result.n_cells} cells and {result.n_seeds} seeds: "
-        f"{'; '.join(parts)} (variance components, {result.level:.0%} intervals; {kind})."
-        f"{_unequal(analysis)}"
-    )
-
-
-def _unequal(analysis: Analysis | None) -> str:
-    noise = analysis.noise if analysis is not None else None
-    if noise is None or isinstance(noise, Unavailable) or noise.homogeneous:
-        return ""
-    return (
-        f" The noise differs between cells (sd {noise.smallest_sd:.2g} to {noise.largest_sd:.2g}), "
-        "so F tests and intervals are approximate."
-    )
-
-
 def _threshold(analysis: Analysis) -> str:
     found = analysis.threshold
     if isinstance(found, Unavailable):
@@ -255,14 +190,20 @@ def _baseline(analysis: Analysis) -> str:
 
 
 def _optimism(analysis: Analysis) -> str:
-    found = analysis.optimism
+    found, tuned = analysis.optimism, analysis.optimism_tuned
     if isinstance(found, Unavailable):
         return f"No estimate of the winner's curse: {found.reason}."
-    size = round(found.optimism, 4) + 0.0  # no −0.0000
-    return (
-        f"The chosen cell looks better by {size:.4f} where it is chosen than where it is read anew "
-        f"({found.method})."
+    text = (
+        f"The chosen cell looks better by {_size(found)} where it is chosen than where it is read "
+        f"anew ({found.method})."
     )
+    if isinstance(tuned, Optimism):
+        text += f" Chosen together with its threshold: by {_size(tuned)} ({tuned.method})."
+    return text
+
+
+def _size(found: Optimism) -> str:
+    return f"{round(found.optimism, 4) + 0.0:.4f}"  # no −0.0000
 
 
 def _seeds(analysis: Analysis) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweeps.sensitivity.comparison import PairedDifference
 from sweeps.sensitivity.losses import LossComparison
-from sweeps.sensitivity.words import setting_in_words
+from sweeps.sensitivity.words_names import setting_in_words
 
 
 def losses_in_words(found: LossComparison, *, higher_is_better: bool = True) -> dict[str, str]:

@@ -102,7 +102,10 @@ def test_every_shape_gets_an_answer_or_a_reason(shape):
         assert text.endswith("."), topic
         assert "nan" not in text.lower().split(), topic
         assert "None" not in text, topic
-    for part in (found.anova, found.tied, found.probability, found.optimism, found.seeds):
+    for part in (
+        found.anova, found.main_effects, found.tied, found.probability, found.optimism,
+        found.optimism_tuned, found.rules, found.seeds,
+    ):  # fmt: skip
         assert not isinstance(part, Unavailable) or len(part.reason) > 10
     assert len(found.cells["mean"]) == len(cells)
 
@@ -172,6 +175,54 @@ def test_collapsed_cells_are_set_apart():
     assert found.choice_values[0]["flags"] == ["predicts_all"]
     assert "predicts all" in in_words(found)["best"]
     assert found.choice_values[2]["flags"] == []
+
+
+def test_saturation_and_gradients_are_told_or_said_to_be_missing():
+    cells, replicates = frames([1, 2, 3, 4], [0, 1, 2], smooth)
+    assert (
+        "were not recorded" in in_words(analyse(cells, replicates, question=QUESTION))["training"]
+    )
+    dead = replicates["cell_id"] >= 110
+    replicates["predicted_positive_rate"] = np.where(dead, 1.0, 0.2)
+    replicates["saturation"] = np.where(dead, 0.999, 0.25)
+    replicates["gradient_norm_start"] = np.where(dead, 1e-9, 0.5)
+    replicates["gradient_norm_end"] = 0.01 * (1 + replicates["seed"])
+    found = analyse(cells, replicates, question=QUESTION, positive_rate=0.2)
+    assert found.cells["diagnostic_saturation"][0] == pytest.approx(0.25)
+    assert found.cells["diagnostic_gradient_norm_end"] == pytest.approx(np.full(12, 0.03))
+    words = in_words(found)["training"]
+    assert "25.0% in the best cell, 25.0% to 99.9% over the cells" in words
+    assert "first batch: 0.5 in the best cell, 1e-09 to 0.5" in words
+    assert "Of the 2 collapsed cells, 2 begin with a gradient below 1%" in words
+    # A loss without collapsed cells has nothing to say of vanishing gradients.
+    replicates["predicted_positive_rate"] = 0.2
+    found = analyse(cells, replicates, question=QUESTION, positive_rate=0.2)
+    assert "collapsed" not in in_words(found)["training"]
+
+
+def test_simple_effects_are_said_in_words():
+    cells, replicates = frames([1, 2, 3], [0, 1], lambda b, e, s: smooth(b, e, s) + 0.05 * b * e)
+    words = in_words(analyse(cells, replicates, question=QUESTION))["simple"]
+    assert "β matters at 1 of 2 levels of η; most at η = 1" in words
+    assert "3 is best" in words
+    assert "Holm" in words
+
+
+def test_pruned_replicates_have_no_value_and_are_counted():
+    def value(beta, eta, seed):
+        return "pruned" if beta == 3 else smooth(beta, eta, seed)
+
+    cells, replicates = frames([1, 2, 3], [0, 1], value)
+    cells["status"] = np.where(cells["param_beta"] == 3, "pruned", None)
+    found = analyse(cells, replicates, question=QUESTION)
+    assert found.counts["pruned"] == 10
+    assert found.set_apart["stopped"] == {"pruned": 2}
+    assert found.compared["left_out"] == {"pruned": 2}
+    assert found.anova.n_cells == 4
+    words = in_words(found)
+    assert "10 pruned" in words["cells"]
+    assert "2 pruned after fewer epochs" in words["cells"]
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_lower_is_better_and_another_split():

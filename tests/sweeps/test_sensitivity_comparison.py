@@ -5,18 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from SALib.sample import sobol
 from scipy import stats
 
+from sweeps.sensitivity.analysis_data import Unavailable
+from sweeps.sensitivity.analysis_variance import sobol as stored_sobol
 from sweeps.sensitivity.comparison import expected_best, paired_difference
-from sweeps.sensitivity.datasets import mean_ranks, transfer_regret
+from sweeps.sensitivity.datasets import friedman_p, mean_ranks, transfer_regret
 from sweeps.sensitivity.importance import NoImportanceError, parameter_importance
 from sweeps.sensitivity.intervals import NO_SPREAD, ONE_SEED
+from sweeps.sensitivity.seed_table import SeedTable
 from sweeps.sensitivity.seeds_needed import (
     detectable_difference,
     power_of_paired_test,
     seeds_needed,
 )
-from sweeps.sensitivity.sobol import NoSobolError, is_saltelli, saltelli_design, sobol_indices
+from sweeps.sensitivity.sobol import NoSobolError, saltelli_order, sobol_indices
 
 
 def test_expected_best_is_the_mean_of_simulated_searches():
@@ -69,9 +73,19 @@ def test_mean_ranks_against_scipy_and_their_warning():
     assert "must differ by 3.05" in found.warning
     assert "says little" in found.warning
     assert mean_ranks(scores.iloc[::-1, ::-1]) == found
-    chi2 = stats.friedmanchisquare(*scores.to_numpy().T).statistic
-    f = 3 * chi2 / (4 * 4 - chi2)
-    assert found.friedman_p == pytest.approx(stats.f.sf(f, 4, 12))
+
+
+def test_friedmans_test_by_permutations():
+    # Two losses, three datasets, unanimous: 2 of the 8 orders are as extreme.
+    unanimous = np.array([[1.0, 2.0]] * 3)
+    assert friedman_p(unanimous) == pytest.approx(0.25, abs=0.02)
+    # Three losses, three datasets, unanimous: 6 of 216.
+    assert friedman_p(np.array([[1.0, 2.0, 3.0]] * 3)) == pytest.approx(6 / 216, abs=0.006)
+    assert friedman_p(np.array([[1.5, 1.5]] * 4)) == 1.0
+    # With many datasets it agrees with the chi-square approximation.
+    values = np.random.default_rng(4).random((40, 3)) + np.array([0.0, 0.1, 0.15])
+    wanted = stats.friedmanchisquare(*values.T).pvalue
+    assert friedman_p(stats.rankdata(-values, axis=1)) == pytest.approx(wanted, abs=0.02)
 
 
 def test_mean_ranks_leave_out_what_is_missing():
@@ -102,8 +116,19 @@ def test_transfer_regret_by_hand():
     assert "nothing can be carried over" in nothing.warning
 
 
+def saltelli_design(bounds, n_blocks, *, seed, second_order=False):
+    """SALib's own design, parameter to column."""
+    problem = {
+        "num_vars": len(bounds),
+        "names": [*bounds],
+        "bounds": [[*b] for b in bounds.values()],
+    }
+    rows = sobol.sample(problem, n_blocks, calc_second_order=second_order, seed=seed)
+    return dict(zip(bounds, rows.T, strict=True))
+
+
 def test_sobol_indices_of_ishigami():
-    """a = 7, b = 0.1: S = (.314, .442, 0), T = (.558, .442, .244)."""
+    """a = 7, b = 0.1: S = (.314, .442, 0), T = (.558, .442, .244), S_xz = .244."""
     bounds = dict.fromkeys(("x", "y", "z"), (-np.pi, np.pi))
     design = saltelli_design(bounds, 1024, seed=1)
     values = np.sin(design["x"]) + 7 * np.sin(design["y"]) ** 2
@@ -116,6 +141,47 @@ def test_sobol_indices_of_ishigami():
             assert abs(index - truth) <= 1.5 * half + 1e-3
     again = sobol_indices({n: c.tolist() for n, c in design.items()}, values, seed=0)
     assert again == found
+    assert found.second == {}
+
+
+def test_second_order_indices_of_ishigami():
+    design = saltelli_design(
+        dict.fromkeys(("x", "y", "z"), (-np.pi, np.pi)), 1024, seed=2, second_order=True
+    )
+    values = np.sin(design["x"]) + 7 * np.sin(design["y"]) ** 2
+    values += 0.1 * design["z"] ** 4 * np.sin(design["x"])
+    columns = {n: c.tolist() for n, c in design.items()}
+    assert saltelli_order(columns) == 2
+    found = sobol_indices(columns, values, seed=0)
+    assert found.first["y"][0] == pytest.approx(0.4424, abs=0.03)
+    for pair, truth in (("x×y", 0.0), ("x×z", 0.2437), ("y×z", 0.0)):
+        index, half = found.second[pair]
+        assert index == pytest.approx(truth, abs=0.05)
+        assert abs(index - truth) <= 1.5 * half + 1e-3
+    assert found.n_blocks == 1024
+
+
+def test_a_stored_design_gives_its_rows_and_the_order_of_its_parameters():
+    """Two rows of the design are one cell; its parameters have another order."""
+    design = saltelli_design({"b": (0, 9), "a": (0, 9)}, 32, seed=3)
+    rounded = {name: np.round(column) for name, column in design.items()}
+    rows = list(zip(rounded["a"].tolist(), rounded["b"].tolist(), strict=True))
+    settings = list(dict.fromkeys(rows))
+    assert len(settings) < len(rows)
+    keys = [f"{a:g}/{b:g}" for a, b in settings]
+    values = np.array([[a + 0.2 * b] * 2 for a, b in settings]) / 20
+    ids = np.arange(len(settings))
+    counts = {"complete": np.full(len(ids), 2)}
+    table = SeedTable(ids, np.arange(2), values, counts, {
+        "a": [a for a, _ in settings], "b": [b for _, b in settings],
+    })  # fmt: skip
+    stored = {
+        "sampler": "saltelli", "names": ["b", "a"], "rows": [f"{a:g}/{b:g}" for a, b in rows],
+    }  # fmt: skip
+    found = stored_sobol(table, 0, 0.95, stored, keys)
+    assert found.first["a"][0] == pytest.approx(25 / 26, abs=0.1)
+    assert found.first["b"][0] == pytest.approx(1 / 26, abs=0.1)
+    assert isinstance(stored_sobol(table, 0, 0.95), Unavailable)
 
 
 def test_sobol_drops_whole_blocks_and_refuses_the_rest():
@@ -132,8 +198,8 @@ def test_sobol_drops_whole_blocks_and_refuses_the_rest():
     with pytest.raises(NoSobolError, match="0 of 16 blocks"):
         sobol_indices(design, np.full(64, np.nan), seed=0)
     shuffled = {name: [*column[1:], column[0]] for name, column in design.items()}
-    assert not is_saltelli(shuffled)
-    assert not is_saltelli({"a": [1.0, 2.0], "b": ["x", "y"]})
+    assert saltelli_order(shuffled) is None
+    assert saltelli_order({"a": [1.0, 2.0], "b": ["x", "y"]}) is None
     with pytest.raises(NoSobolError, match="Saltelli"):
         sobol_indices(shuffled, values, seed=0)
 

@@ -14,10 +14,12 @@ from sweeps.sensitivity.optimism import optimism_over_examples, optimism_over_se
 from sweeps.sensitivity.threshold_rules import (
     best_global_threshold,
     counts_at_thresholds,
+    counts_of_places,
     fit_instance_thresholds,
     instance_thresholds,
     per_class_thresholds,
     threshold_averaging,
+    threshold_places,
     threshold_rules,
 )
 from sweeps.sensitivity.thresholds import offset_threshold_trade_off, threshold_regret
@@ -48,17 +50,22 @@ def test_an_unknown_metric_is_refused_with_the_nearest():
         count_metric("mirco_f1")
 
 
-def test_counts_at_thresholds_are_direct_counts_with_weights():
+def test_counts_at_thresholds_are_direct_counts_also_of_some_examples():
     rng = np.random.default_rng(1)
     probs, targets = labelled(rng, 40)
     probs[0, 0, 0] = GRID[10]
-    weights = rng.integers(0, 3, 40).astype(float)
-    tp, predicted, positives = counts_at_thresholds(probs, targets, GRID, weights)
-    for t in (0, 10, 24, 48):
-        chosen = probs.astype(np.float32) >= np.float32(GRID[t])
-        assert np.allclose(predicted[:, t], np.einsum("snc,n->sc", chosen, weights))
-        assert np.allclose(tp[:, t], np.einsum("snc,nc,n->sc", chosen, targets, weights))
-    assert np.allclose(positives, weights @ targets)
+    rows = rng.permutation(40)[:17]
+    places = threshold_places(probs, GRID)
+    for some, counts in (
+        (np.arange(40), counts_at_thresholds(probs, targets, GRID)),
+        (rows, counts_of_places(places[:, rows], targets[rows] > 0, len(GRID))),
+    ):
+        tp, predicted, positives = counts
+        for t in (0, 10, 24, 48):
+            chosen = probs[:, some].astype(np.float32) >= np.float32(GRID[t])
+            assert np.array_equal(predicted[:, t], chosen.sum(axis=1))
+            assert np.array_equal(tp[:, t], (chosen & (targets[some] > 0)).sum(axis=1))
+        assert np.array_equal(positives, targets[some].sum(axis=0))
 
 
 def test_bootstrap_weights_equal_resampled_rows():

@@ -64,11 +64,12 @@ def test_equal_values_have_variance_zero_exactly():
 
 
 @pytest.mark.parametrize("n", [5, 10, 20])
-@pytest.mark.parametrize(("mean", "spread"), [(0.02, 0.3), (0.5, 0.3), (0.98, 0.3), (0.4, 0.02)])
+@pytest.mark.parametrize("spread", [0.02, 0.3, 0.6])
+@pytest.mark.parametrize("mean", [0.005, 0.02, 0.5, 0.98, 0.995])
 @pytest.mark.parametrize("model", ["beta", "logit-normal"])
 def test_coverage_of_the_mean_is_93_to_97_percent(n, mean, spread, model):
     """Seeds independent, Beta or logit-normal; sd of the logit about ``spread``; truth E[x]."""
-    rng = np.random.default_rng([n, int(1000 * mean)])
+    rng = np.random.default_rng([n, int(1000 * mean), int(100 * spread)])
     cells = 12_000
     if model == "beta":
         size = 1 / (spread**2 * mean * (1 - mean)) - 1
@@ -101,6 +102,19 @@ def test_coverage_of_pooled_and_moderated_intervals(n, seed_share):
             found = shared_intervals(table, shared, level=0.95, bounded=True)
             covered.append(np.mean((found.low <= truth) & (truth <= found.high)))
         assert 0.93 <= np.mean(covered) <= 0.975
+
+
+@pytest.mark.parametrize("n", [5, 10, 20])
+def test_coverage_near_0_where_single_seeds_are_0(n):
+    """Four seeds of ten find nothing at all, the rest Beta values: wide rather than short."""
+    rng = np.random.default_rng([n, 40])
+    values = rng.beta(3, 87, (12_000, n)) * (rng.random((12_000, n)) < 0.6)
+    found = own_intervals(values)
+    truth = 0.6 * 3 / 90
+    known = np.isfinite(found.low)
+    assert known.mean() > 0.98
+    coverage = np.mean((found.low <= truth)[known] & (truth <= found.high)[known])
+    assert coverage >= 0.93
 
 
 def test_what_gives_no_interval_says_why():
@@ -220,6 +234,27 @@ def test_levels_are_ordered_numbers_first():
     levels, place = levels_of(["b", None, 2.0, -1, "a", 2])
     assert levels == [-1, 2, "a", "b", None]
     assert place.tolist() == [3, 4, 1, 0, 2, 1]
+
+
+def test_a_cell_stopped_on_purpose_misses_nothing_and_is_marked():
+    cells = pd.DataFrame(
+        {"cell_id": [1, 2, 3], "ordinal": [0, 1, 2], "status": [None, "raced_out", "pruned"]}
+    )
+    rows = pd.DataFrame(
+        [
+            (1, 0, "complete", 0.3), (1, 1, "complete", 0.4), (2, 0, "complete", 0.2),
+            (3, 0, "pruned", 0.1), (3, 1, "pruned", 0.1),
+        ],
+        columns=["cell_id", "seed", "state", "objective"],
+    )  # fmt: skip
+    table = seed_table(cells, rows)
+    assert table.counts["missing"].tolist() == [0, 0, 0]
+    assert table.counts["pruned"].tolist() == [0, 0, 2]
+    assert table.stopped.tolist() == [False, True, True]
+    assert table.stopped_by() == {"raced_out": 1, "pruned": 1}
+    assert table.n.tolist() == [2, 1, 0]
+    assert table.take(np.array([2, 0])).status == ("pruned", None)
+    assert not seed_table(cells.drop(columns="status"), rows).stopped.any()
 
 
 def test_table_counts_missing_and_refuses_duplicates():
