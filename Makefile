@@ -28,8 +28,10 @@ demo: $(VENV)/.installed  ## Sweep the built-in dataset; leaves demo/sweeps.db, 
 	@$(BIN)/sigmoidf1 sweep show movie-genres --store $(STORE)
 	@echo "Browse it:  $(BIN)/sigmoidf1 dashboard --store $(STORE)"
 
+# A file's tests stay in one process: they share servers and stores. On more cores than four the
+# start of further processes (PyTorch, Ray) costs more than they save.
 test: $(VENV)/.installed  ## Run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed  ## Check format, style, types and import rules
 	$(BIN)/ruff format --check .

@@ -71,6 +71,7 @@ _EXPORTS = {
         "register_dataset",
     ),
     "sigmoidf1.features": ("Features", "load_features"),
+    "sigmoidf1.exported_heads": ("ExportedHead", "load_head"),
     "sigmoidf1.training.packed": ("train_heads", "train_replicates"),
     "sigmoidf1.training.results": ("HeadResults", "predict_probabilities"),
     "sigmoidf1.training.settings": ("HeadConfig", "Objective", "TrainingSettings"),

@@ -17,8 +17,11 @@ from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
 from sweeps.export_choice import RULES, ChosenCell, choose_cell, scores_at
+from sweeps.export_examples import example_intervals
 from sweeps.export_files import EXPORT_FORMATS, format_export, write_export
 from sweeps.export_selection import check_known, select_sweeps, why_empty
+from sweeps.export_snippet import loss_snippet
+from sweeps.export_spec import cell_spec
 from sweeps.export_statistics import choice_statistics
 from sweeps.sensitivity.best import RULE, best_cells
 from sweeps.sensitivity.reading import SAME_THRESHOLD
@@ -29,6 +32,7 @@ __all__ = ["EXPORT_FORMATS", "export_best", "format_export", "write_export"]
 
 REPORTED_SPLITS = ("validation", "test")
 BASELINES = ("predict_all", "predict_none")
+COUNTS = ("n_train", "n_validation", "n_test", "n_classes", "dim")
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +71,11 @@ def export_best(
         ``loss``, ``hyperparameters``, ``objective`` (``metric``, ``split``, ``threshold``),
         ``n_seeds``, ``validation`` and ``test`` (metric to ``mean``, ``sd``, ``values``; the
         values in the order of ``provenance.seeds``, the sd a sample's, None for one seed),
-        ``baselines`` (``predict_all`` and ``predict_none``, split to metric to value) and
-        ``provenance``; with ``statistics`` also what
-        :func:`sweeps.export_statistics.choice_statistics` returns. ``objective`` is what the cell
+        ``baselines`` (``predict_all`` and ``predict_none``, split to metric to value),
+        ``snippet`` (the lines of Python that use the loss elsewhere) and ``provenance``, whose
+        ``spec`` trains the cell again; with ``statistics`` also what
+        :func:`sweeps.export_statistics.choice_statistics` returns, and
+        ``intervals_over_examples`` of a kept cell. ``objective`` is what the cell
         was chosen by, its ``threshold`` what the scores are read at. Plain Python values that
         JSON can hold: None where there is no number.
 
@@ -184,6 +190,10 @@ def _export_sweep(
         if statistics and pick.chosen is not None:
             own = cells[cells["loss"] == loss]
             result |= choice_statistics(pick.chosen, own, scores)
+            result["intervals_over_examples"] = example_intervals(
+                store, info.name, cell["key"],
+                metric=pick.objective["metric"], threshold=float(pick.objective["threshold"]),
+            )  # fmt: skip
         results.append(_plain(result))
     return results
 
@@ -211,6 +221,12 @@ def _result(
             name: {split: info.baselines[name][split] for split in REPORTED_SPLITS}
             for name in BASELINES
         },
+        "snippet": loss_snippet(
+            loss,
+            cell["hyperparameters"],
+            learned=cell["head"].get("learn", ()),
+            num_classes=info.features_info.get("n_classes"),
+        ),
         "provenance": _provenance(info, cell, pick.rule, rows, complete),
     }
 
@@ -244,6 +260,8 @@ def _provenance(
     fixed = {
         "dataset_fingerprint": info.dataset_fingerprint,
         "spec_hash": info.spec_hash,
+        "counts": {name: info.features_info[name] for name in COUNTS if name in info.features_info},
+        "encoder_identity": info.features_info.get("encoder"),
         "code_version": info.provenance.get("code_version"),
         "rule": rule,
         "cell_key": cell["key"],
@@ -253,6 +271,14 @@ def _provenance(
         "n_diverged": int(states.get("diverged", 0)),
         "n_failed": int(states.get("failed", 0)),
         "trained_at": complete["finished_at"].max(),
+        "spec": cell_spec(
+            info.spec,
+            sweep=info.name,
+            loss=cell["loss"],
+            hyperparameters=cell["hyperparameters"],
+            training=cell["training"],
+            head=cell["head"],
+        ),
     }
     return fixed | {key: value for key, value in info.provenance.items() if key not in fixed}
 

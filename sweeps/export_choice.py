@@ -99,7 +99,7 @@ def choose_cell(
     curves = load_threshold_curves(store, info, cells, loss, name) if entry["curve"] else None
     fixed = None if threshold == TUNED else threshold
     analysis = analyse_stored(
-        store, info.name, loss, metric=name, threshold=fixed, curves=curves or False
+        store, info.name, loss, metric=name, threshold=fixed, curves=curves or False, kept=False
     )
     regret = analysis.threshold
     if threshold == TUNED:

@@ -27,7 +27,8 @@ def format_export(result: Mapping[str, Any], format: str = "yaml") -> str:
     Args:
         result: what :func:`sweeps.export.export_best` returns.
         format: ``yaml``; ``json``; ``csv``: one row a (sweep, loss), nested keys joined by
-            dots, lists as JSON, a missing value as nothing; ``toml``: see
+            dots, lists as JSON, a missing value as nothing, ``snippet`` and
+            ``provenance.spec`` left out; ``toml``: see
             :func:`sweeps.export_toml.format_toml`; ``latex``: a table of the chosen cells, see
             :func:`sweeps.export_latex.format_latex`.
 
@@ -44,12 +45,20 @@ def format_export(result: Mapping[str, Any], format: str = "yaml") -> str:
             dict(result), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
         )
     if format == "csv":
-        return _format_csv([_flatten(row) for row in result["results"]])
+        return _format_csv([_flatten(_tabular(row)) for row in result["results"]])
     if format == "toml":
         return format_toml(result)
     if format == "latex":
         return format_latex(result["results"])
     raise SweepError(f"Unknown format {format!r}. {suggestion(format, EXPORT_FORMATS)}")
+
+
+def _tabular(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A result without its snippet and its spec, which say again what other columns say."""
+    rest = {key: value for key, value in row.items() if key != "snippet"}
+    if "provenance" in rest:
+        rest["provenance"] = {k: v for k, v in row["provenance"].items() if k != "spec"}
+    return rest
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -100,7 +109,12 @@ def write_export(result: Mapping[str, Any], path: str | Path, format: str = "yam
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all, in UTF-8.
+    """Write a text file in UTF-8; see :func:`write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
 
     Args:
         path: the file; a device or a pipe (``/dev/stdout``) is written to directly.
@@ -110,14 +124,14 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             return
         # Through a link to the file itself: replacing the link would leave its target behind.
         target = path.resolve()
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with part.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with part.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(target)

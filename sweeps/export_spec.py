@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from storage.store import Store
 from sweeps.canonical import content_hash
 from sweeps.errors import SweepError
 from sweeps.export_files import write_text
+from sweeps.spec_claims import claim_comment
 
 _NAME = 100
+_PLANNING = ("sampler", "racing", "pruning", "keep")
 
 
 def best_specs(store: Store, results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -40,30 +42,65 @@ def best_specs(store: Store, results: Mapping[str, Any]) -> list[dict[str, Any]]
     for result in results["results"]:
         spec = frames.load_sweep(store, result["sweep"]).spec
         provenance = result["provenance"]
-        own = {
-            "sweep": _name(result["sweep"], result["loss"]),
-            "description": f"The cell of {result['loss']} exported from {result['sweep']}.",
-            "head": provenance["head"],
-            "training": provenance["training"],
-            "losses": {result["loss"]: result["hyperparameters"]},
-        }
-        specs.append(dict(spec) | own)
+        specs.append(
+            cell_spec(
+                spec,
+                sweep=result["sweep"],
+                loss=result["loss"],
+                hyperparameters=result["hyperparameters"],
+                training=provenance["training"],
+                head=provenance["head"],
+            )
+        )
     return specs
 
 
-def format_spec(spec: Mapping[str, Any]) -> str:
-    """Write a spec as the YAML that ``sigmoidf1 sweep run`` reads."""
-    return yaml.safe_dump(
+def cell_spec(
+    spec: Mapping[str, Any],
+    *,
+    sweep: str,
+    loss: str,
+    hyperparameters: Mapping[str, Any],
+    training: Mapping[str, Any],
+    head: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the spec whose only cell is the given one, all else as in ``spec``."""
+    own = {
+        "sweep": _name(sweep, loss),
+        "description": f"The cell of {loss} exported from {sweep}.",
+        "head": head,
+        "training": training,
+        "losses": {loss: hyperparameters},
+    }
+    # What plans cells has done its part; a spec of one cell is a grid.
+    return {key: value for key, value in spec.items() if key not in _PLANNING} | own
+
+
+def format_spec(spec: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> str:
+    """Write a spec as the YAML that ``sigmoidf1 sweep run`` reads.
+
+    Args:
+        spec: as of :func:`best_specs`.
+        result: the result it was made of: its scores are written as comments, by which
+            ``sigmoidf1 verify`` tells whether the spec still trains to them.
+    """
+    text = yaml.safe_dump(
         dict(spec), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
     )
+    return text if result is None else text + claim_comment(result)
 
 
-def write_specs(specs: list[dict[str, Any]], path: Path) -> list[Path]:
+def write_specs(
+    specs: Sequence[Mapping[str, Any]],
+    path: Path,
+    results: Sequence[Mapping[str, Any]] | None = None,
+) -> list[Path]:
     """Write specs: one to a file; several, or one, into a folder, each named after its sweep.
 
     Args:
         specs: as of :func:`best_specs`.
         path: a file for a single spec, or a folder that exists.
+        results: the result of each spec, see :func:`format_spec`; None writes no scores.
 
     Returns:
         The files written.
@@ -77,8 +114,9 @@ def write_specs(specs: list[dict[str, Any]], path: Path) -> list[Path]:
         files = [path]
     else:
         raise SweepError(several_specs(len(specs)))
-    for spec, file in zip(specs, files, strict=True):
-        write_text(file, format_spec(spec))
+    scored = [None for _ in specs] if results is None else list(results)
+    for spec, file, result in zip(specs, files, scored, strict=True):
+        write_text(file, format_spec(spec, result))
     return files
 
 

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 
-from sigmoidf1.errors import InputError
-from sigmoidf1.losses import get_loss
-from sigmoidf1.losses.base import Loss
+from sigmoidf1.metrics import METRICS
 from storage.records import CellRecord
-from sweeps.canonical import canonical_json, content_hash
+from sweeps.axes import Axis
+from sweeps.canonical import content_hash
 from sweeps.errors import SpecError
-from sweeps.spaces import Axis, Setting, check_distinct, grid, grid_size
+from sweeps.grid_cells import grid_cells
+from sweeps.plan_losses import LossPlan, loss_space, plan_loss, resolve_axes
+from sweeps.samplers.designs import Design, plan_design
+from sweeps.samplers.space import Space, cell_key
 from sweeps.spec import SweepSpec
 
+__all__ = ["LossPlan", "Plan", "cell_key", "make_plan"]
 
-@dataclass(frozen=True, kw_only=True)
-class LossPlan:
-    """The part of a plan that trains one loss.
-
-    Args:
-        loss: the loss's name.
-        axes: name to values of every setting that is an axis, training's first, outermost first.
-        constants: name to value of every other setting, defaults and a preset's values included.
-        scales: name to ``linear`` or ``log`` of every axis: how to draw it.
-        n_cells: the number of cells, the product of the axes' lengths.
-        distributions: what Optuna is told of each parameter: the loss's hyperparameters, constant
-            or not, and the training settings that are axes.
-    """
-
-    loss: str
-    axes: Mapping[str, tuple[Setting, ...]]
-    constants: Mapping[str, Setting]
-    scales: Mapping[str, str]
-    n_cells: int
-    distributions: Mapping[str, BaseDistribution]
+_LAYOUT = 1  # of the plan's hash; raised when the same spec comes to mean other cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,32 +31,50 @@ class Plan:
 
     Args:
         sweep: the sweep's name.
-        cells: in order: loss by loss as the spec names them, row-major over each loss's axes.
+        make_designs: lists each loss's cells; called when they are first needed.
+        spaces: what a sampler may give each loss; empty for a grid.
+        plan_hash: the sha256 of all that decides the cells and seeds.
         seeds: each cell's replicates.
         losses: the plan of each loss.
-        identity: what may not change under one sweep name: data, encoder, head, objective and
-            training. Seeds and the losses' grids may.
+        identity: what may not change under one sweep name: data, encoder, head, objective,
+            training, and how cells are sampled, halved or raced. Seeds, the losses' grids and a
+            sampler's budget may.
         spec: the normalised spec, as plain values.
         spec_hash: the sha256 of the normalised spec.
     """
 
     sweep: str
-    cells: list[CellRecord]
     seeds: tuple[int, ...]
     losses: Mapping[str, LossPlan]
     identity: dict[str, Any]
     spec: dict[str, Any]
     spec_hash: str
+    plan_hash: str
+    make_designs: Callable[[], dict[str, Design]]
+    spaces: Mapping[str, Space]
+
+    @cached_property
+    def designs(self) -> dict[str, Design]:
+        """Loss name to the cells that are known before anything is trained."""
+        return self.make_designs()
+
+    @cached_property
+    def cells(self) -> list[CellRecord]:
+        """In order: loss by loss as the spec names them, row-major over each loss's axes.
+
+        Those that a sampler asks for as results come in are not among them.
+        """
+        return [cell for design in self.designs.values() for cell in design.cells]
 
     @property
     def n_cells(self) -> int:
-        """The number of cells."""
-        return len(self.cells)
+        """The number of cells; of a sampler, what it may ask for."""
+        return sum(part.n_cells for part in self.losses.values())
 
     @property
     def n_replicates(self) -> int:
-        """The number of replicates: cells times seeds."""
-        return len(self.cells) * len(self.seeds)
+        """The number of replicates: cells times seeds; with racing or halving the most."""
+        return self.n_cells * len(self.seeds)
 
     @property
     def distributions(self) -> dict[str, dict[str, BaseDistribution]]:
@@ -100,175 +96,87 @@ def make_plan(spec: SweepSpec) -> Plan:
         SpecError: a loss or a hyperparameter is unknown, or a value breaks its rule; one line
             that begins with the spec's source.
     """
-    cells: list[CellRecord] = []
-    losses = {}
+    _check_objectives(spec)
+    sampled = spec.sampler.name != "grid"
+    losses, resolved, spaces = {}, {}, {}
     for name, block in spec.losses.items():
-        loss, axes = _resolve_axes(spec, name, block)
-        losses[name] = _plan_loss(loss, axes, spec)
-        cells.extend(_cells(spec, name, axes, first_ordinal=len(cells)))
+        loss, axes = resolve_axes(spec, name, block)
+        resolved[name] = axes
+        losses[name] = plan_loss(loss, axes, spec)
+        if sampled:
+            spaces[name] = loss_space(loss, axes, spec)
     plain = spec.to_plain()
+    return Plan(
+        sweep=spec.sweep,
+        seeds=spec.seeds,
+        losses=losses,
+        identity=_identity(spec, plain),
+        spec=plain,
+        spec_hash=spec.spec_hash,
+        plan_hash=_plan_hash(spec, plain, resolved),
+        make_designs=lambda: _designs(spec, resolved, spaces),
+        spaces=spaces,
+    )
+
+
+def _check_objectives(spec: SweepSpec) -> None:
+    """Scores that are not kept at every threshold are there at the objective's only."""
+    for name, _, threshold in spec.sampler.objective_keys:
+        metric = METRICS[name]
+        if metric.thresholded and not metric.curve and threshold != spec.objective.threshold:
+            raise SpecError(
+                f"{spec.source}: sampler.objectives must have {name} at the objective's threshold "
+                f"{spec.objective.threshold:g}, but got {threshold:g}: it is kept there only. "
+                "Change the threshold, or use a micro, macro or weighted score."
+            )
+
+
+def _identity(spec: SweepSpec, plain: Mapping[str, Any]) -> dict[str, Any]:
     identity = {key: plain[key] for key in ("data", "encoder", "head", "objective", "training")}
     # By its values alone: a range spelled out, or drawn on another scale, is the same training.
     identity["training"] = {
-        key: axis.values[0] if len(axis) == 1 else list(axis.values)
+        key: axis.to_plain()
+        if axis.bounds is not None
+        else axis.values[0]
+        if len(axis) == 1
+        else list(axis.values)
         for key, axis in spec.training.axes().items()
     }
-    return Plan(
-        sweep=spec.sweep,
-        cells=cells,
-        seeds=spec.seeds,
-        losses=losses,
-        identity=identity,
-        spec=plain,
-        spec_hash=spec.spec_hash,
-    )
+    # What is off is left out: stored grids keep their identity.
+    if spec.sampler.name != "grid":
+        identity["sampler"] = spec.sampler.settings()
+    for key in ("halving", "racing"):
+        if key in plain:
+            identity[key] = plain[key]
+    return identity
 
 
-def cell_key(
-    loss: str,
-    hyperparameters: Mapping[str, Any],
-    training: Mapping[str, Any],
-    head: Mapping[str, Any],
+def _plan_hash(
+    spec: SweepSpec, plain: Mapping[str, Any], resolved: Mapping[str, Mapping[str, Axis]]
 ) -> str:
-    """Return the key of a cell: the sha256 of the canonical JSON of its complete setting.
-
-    Equal settings have equal keys, whatever the order of their names, and 1 equals 1.0.
-    """
-    return content_hash(
-        {"loss": loss, "hyperparameters": hyperparameters, "training": training, "head": head}
-    )
-
-
-def _resolve_axes(
-    spec: SweepSpec, name: str, block: Mapping[str, Axis]
-) -> tuple[Loss, dict[str, Axis]]:
-    """Return the loss and all its hyperparameters as axes, in the loss's own order."""
-    place = f"{spec.source}: losses"
-    try:
-        loss = get_loss(name)
-    except InputError as error:
-        raise SpecError(f"{place}: {error}") from error
-    preset = block.get("preset")
-    if preset is not None and not preset.constant:
-        raise SpecError(
-            f"{place}.{name}.preset must be one name, but got {list(preset.values)}. "
-            "Write one sweep a preset."
-        )
-    first = {key: axis.values[0] for key, axis in block.items()}
-    try:
-        resolved = loss.resolve(first)
-        axes = {}
-        for key in loss.hyperparameters:
-            if key not in block:
-                axes[key] = Axis((resolved[key],), constant=True)
-                continue
-            values = tuple(loss.resolve({**first, key: v})[key] for v in block[key].values)
-            axes[key] = Axis(values, scale=block[key].scale, constant=block[key].constant)
-    except InputError as error:
-        text = str(error)
-        dot = "." if text.split(" ", 1)[0] in loss.hyperparameters else ": "
-        raise SpecError(f"{place}.{name}{dot}{text}") from error
-    for key, axis in axes.items():
-        try:
-            check_distinct(axis.values)
-        except ValueError as error:
-            raise SpecError(f"{place}.{name}.{key} {error}") from error
-    return loss, axes
+    losses = [
+        [loss, {name: axis.to_plain() for name, axis in axes.items()}]
+        for loss, axes in resolved.items()
+    ]
+    training = [[name, axis.to_plain()] for name, axis in spec.training.axes().items()]
+    parts = [_LAYOUT, losses, training, plain["head"], list(spec.seeds)]
+    return content_hash([*parts, *(plain.get(key) for key in ("sampler", "halving", "racing"))])
 
 
-def _plan_loss(loss: Loss, axes: Mapping[str, Axis], spec: SweepSpec) -> LossPlan:
-    shared = _head_axes(spec) | spec.training.axes()
-    settings = {**shared, **axes}
-    varied = {key: axis for key, axis in settings.items() if not axis.constant}
-    distributions = {
-        key: _distribution(axis, loss.hyperparameters[key].choices) for key, axis in axes.items()
-    }
-    distributions |= {
-        key: _distribution(axis, None, log=key == "lr")
-        for key, axis in shared.items()
-        if key in varied
-    }
-    inner = grid_size({key: axis.values for key, axis in {**spec.training.axes(), **axes}.items()})
-    return LossPlan(
-        loss=loss.name,
-        axes={key: axis.values for key, axis in varied.items()},
-        constants={key: axis.values[0] for key, axis in settings.items() if axis.constant},
-        scales={key: axis.scale for key, axis in varied.items()},
-        n_cells=inner * len(spec.head.variants()),
-        distributions=distributions,
-    )
-
-
-def _head_axes(spec: SweepSpec) -> dict[str, Axis]:
-    """The head's settings under names that say whose they are: ``head_kind``, ``head_hidden``."""
-    return {f"head_{key}": axis for key, axis in spec.head.axes().items()}
-
-
-def _distribution(
-    axis: Axis, choices: Sequence[str] | None, *, log: bool = False
-) -> BaseDistribution:
-    # Every choice the loss knows, not only those planned: Optuna's choices may not grow later.
-    if choices is not None:
-        return CategoricalDistribution(tuple(choices))
-    numbers = [value for value in axis.values if isinstance(value, int | float)]
-    if len(numbers) < len(axis.values):
-        return CategoricalDistribution(axis.values)
-    log = log or axis.scale == "log"
-    if all(isinstance(value, int) for value in numbers):
-        return IntDistribution(int(min(numbers)), int(max(numbers)), log=log)
-    return FloatDistribution(min(numbers), max(numbers), log=log)
-
-
-def _cells(
-    spec: SweepSpec, loss: str, axes: Mapping[str, Axis], *, first_ordinal: int
-) -> Iterator[CellRecord]:
-    training = spec.training.axes()
-    varied = {name for name, axis in training.items() if not axis.constant}
-    varied_head = {name for name, axis in spec.head.axes().items() if not axis.constant}
-    outer = {name: axis.values for name, axis in training.items()}
-    inner = {name: axis.values for name, axis in axes.items()}
-    split = len(outer)
-    ordinal = first_ordinal
-    for head in spec.head.variants():
-        keys = _keys(loss, inner, outer, head)
-        for values, key in zip(grid({**outer, **inner}), keys, strict=True):
-            settings = dict(zip(outer, values[:split], strict=True))
-            hyperparameters = dict(zip(inner, values[split:], strict=True))
-            parameters = dict(hyperparameters)
-            for name in varied:
-                parameters[name] = settings[name]
-            for name in varied_head & head.keys():
-                parameters[f"head_{name}"] = head[name]
-            yield CellRecord(
-                key=key,
-                loss=loss,
-                hyperparameters=hyperparameters,
-                training=settings,
-                head=dict(head),
-                ordinal=ordinal,
-                parameters=parameters,
-            )
-            ordinal += 1
-
-
-def _keys(
-    loss: str,
-    inner: Mapping[str, Sequence[Setting]],
-    outer: Mapping[str, Sequence[Setting]],
-    head: Mapping[str, Any],
-) -> Iterator[str]:
-    """Iterate over :func:`cell_key` of every cell, writing each axis's values only once."""
-    written = {
-        name: [f"{json.dumps(name)}:{canonical_json(value)}" for value in values]
-        for name, values in {**outer, **inner}.items()
-    }
-    names = list(written)
-    inner_order = [names.index(name) for name in sorted(inner)]
-    outer_order = [names.index(name) for name in sorted(outer)]
-    begin = f'{{"head":{canonical_json(head)},"hyperparameters":{{'
-    middle = f'}},"loss":{json.dumps(loss)},"training":{{'
-    for parts in grid(written):
-        inside = ",".join([parts[i] for i in inner_order])
-        outside = ",".join([parts[i] for i in outer_order])
-        text = f"{begin}{inside}{middle}{outside}}}}}"
-        yield hashlib.sha256(text.encode("ascii")).hexdigest()
+def _designs(
+    spec: SweepSpec,
+    resolved: Mapping[str, Mapping[str, Axis]],
+    spaces: Mapping[str, Space],
+) -> dict[str, Design]:
+    designs: dict[str, Design] = {}
+    ordinal = 0
+    for name, axes in resolved.items():
+        if spec.sampler.is_adaptive:
+            designs[name] = Design([])
+        elif name in spaces:
+            sampler = spec.sampler.to_plain()
+            designs[name] = plan_design(spaces[name], sampler, first_ordinal=ordinal)
+        else:
+            designs[name] = Design(list(grid_cells(spec, name, axes, first_ordinal=ordinal)))
+        ordinal += len(designs[name].cells)
+    return designs

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from storage.frames import load_sweep, load_sweeps
 from storage.store import Store
 from sweeps.errors import SweepError
-from sweeps.plan import Plan
+
+if TYPE_CHECKING:  # a plan needs the losses, and they PyTorch; the dashboard reads without
+    from sweeps.plan import Plan
+
+
+@contextmanager
+def _opened(store: Store | str) -> Iterator[Store]:
+    """An open store as it is; a URL's, for reading only, until the block ends."""
+    if isinstance(store, Store):
+        yield store
+        return
+    with Store.open(store, create=False, read_only=True) as opened:
+        yield opened
 
 
 def plan_rows(plan: Plan) -> list[dict[str, Any]]:
-    """One row a loss of a plan: sweep, loss, cells, replicates, axes (name to values)."""
+    """One row a loss of a plan: sweep, loss, cells, replicates, axes (name to values), ranges.
+
+    An axis named in ``ranges`` is one that a sampler draws from: its values are the two ends.
+    """
     return [
         {
             "sweep": plan.sweep,
@@ -20,19 +38,24 @@ def plan_rows(plan: Plan) -> list[dict[str, Any]]:
             "cells": part.n_cells,
             "replicates": part.n_cells * len(plan.seeds),
             "axes": {axis: list(values) for axis, values in part.axes.items()},
+            "ranges": sorted(part.ranges),
         }
         for part in plan.losses.values()
     ]
 
 
-def sweep_rows(store_url: str) -> list[dict[str, Any]]:
+def sweep_rows(store: Store | str) -> list[dict[str, Any]]:
     """One row a sweep of the store, with the number of replicates in each state.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    with Store.open(store_url, create=False, read_only=True) as store:
-        frame = load_sweeps(store)
+    with _opened(store) as opened:
+        return listed_sweeps(load_sweeps(opened))
+
+
+def listed_sweeps(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of :func:`sweep_rows` of what :func:`storage.frames.load_sweeps` returns."""
     return [
         {
             "sweep": row["name"],
@@ -49,16 +72,16 @@ def sweep_rows(store_url: str) -> list[dict[str, Any]]:
     ]
 
 
-def sweep_details(store_url: str, name: str) -> dict[str, Any]:
+def sweep_details(store: Store | str, name: str) -> dict[str, Any]:
     """One sweep: spec, data, counts, objective, provenance, and the best cell of each loss.
 
     Raises:
         StoreError: the store cannot be read or holds no such sweep.
     """
-    with Store.open(store_url, create=False, read_only=True) as store:
-        info = load_sweep(store, name)
-        counts = store.counts(info.sweep_id)
-        frame = load_sweeps(store)
+    with _opened(store) as opened:
+        info = load_sweep(opened, name)
+        counts = opened.counts(info.sweep_id)
+        frame = load_sweeps(opened)
     cells = int(frame.loc[frame["name"] == name, "n_cells"].iloc[0])
     return {
         "sweep": info.name,
@@ -71,11 +94,28 @@ def sweep_details(store_url: str, name: str) -> dict[str, Any]:
         "data": dict(info.features_info),
         "spec": dict(info.spec),
         "provenance": dict(info.provenance),
-        "best": best_rows(store_url, name),
+        "best": best_rows(store, name),
+        **_choices(store, name),
     }
 
 
-def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
+def _choices(store: Store | str, name: str) -> dict[str, Any]:
+    """How cells were chosen: sampler, cells stopped before their time, and the Pareto set."""
+    from storage.outcomes import load_outcomes
+    from sweeps.samplers.pareto import pareto_cells
+
+    with _opened(store) as opened:
+        info = load_sweep(opened, name)
+        sampler = info.spec.get("sampler", {"name": "grid"})
+        stopped = {"pruned": 0, "raced_out": 0}
+        if "halving" in info.spec or "racing" in info.spec:
+            for outcome in load_outcomes(opened, info.sweep_id):
+                if outcome.status in stopped:
+                    stopped[outcome.status] += 1
+        return {"sampler": sampler, "stopped": stopped, "pareto": pareto_cells(opened, name)}
+
+
+def best_rows(store: Store | str, name: str) -> list[dict[str, Any]]:
     """One row a loss with a finished cell: its best by validation objective, and that on test.
 
     ``chosen`` holds the settings that make the cell this one: the hyperparameters that the spec
@@ -86,10 +126,10 @@ def best_rows(store_url: str, name: str) -> list[dict[str, Any]]:
     """
     from sweeps.export import export_best
 
-    with Store.open(store_url, create=False, read_only=True) as store:
-        spec = load_sweep(store, name).spec
+    with _opened(store) as opened:
+        spec = load_sweep(opened, name).spec
         try:
-            results = export_best(store, sweeps=[name])["results"]
+            results = export_best(opened, sweeps=[name])["results"]
         except SweepError:  # no loss has a finished cell yet
             return []
     rows = []

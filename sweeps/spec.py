@@ -6,7 +6,6 @@ hyperparameters and their rules) is checked by :func:`sweeps.plan.make_plan`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,10 +19,11 @@ from pydantic import (
     model_validator,
 )
 
-from sweeps import spec_rules
+from sweeps import spec_checks, spec_rules
+from sweeps.axes import Axis
 from sweeps.canonical import content_hash
 from sweeps.errors import SpecError
-from sweeps.spaces import MAX_REPLICATES, Axis, grid_size
+from sweeps.samplers.sections import HalvingSpec, RacingSpec, SamplerSpec, read_sampler
 from sweeps.spec_sections import HeadSpec, ObjectiveSpec, Section, TrainingSpec
 from sweeps.spec_text import apply_overrides, check_plain, parse_yaml, read_spec_text
 from sweeps.wording import short, suggestion
@@ -43,6 +43,11 @@ class SweepSpec(Section):
         seeds: the replicates' seeds, none twice.
         objective: the number by which cells are compared.
         losses: loss name to hyperparameter name to its axis.
+        sampler: where cells come from; every combination unless given.
+        halving: stops cells that lag behind after some epochs; none unless given.
+        racing: gives more seeds to the cells that may be the best; none unless given.
+        keep: cells of each loss whose weights and scores are kept after the run: ``all``,
+            ``none`` or a number; changes nothing that is run.
     """
 
     sweep: Annotated[str, BeforeValidator(spec_rules.check_sweep_name)]
@@ -56,34 +61,35 @@ class SweepSpec(Section):
     seeds: Annotated[tuple[int, ...], BeforeValidator(spec_rules.check_seeds)]
     objective: ObjectiveSpec = ObjectiveSpec()
     losses: Annotated[dict[str, dict[str, Axis]], PlainValidator(spec_rules.check_losses)]
+    sampler: Annotated[SamplerSpec, BeforeValidator(read_sampler)] = SamplerSpec()
+    halving: HalvingSpec | None = None
+    racing: RacingSpec | None = None
+    keep: Annotated[int | str, BeforeValidator(spec_rules.check_keep)] = spec_rules.KEEP_DEFAULT
 
     _source: str = PrivateAttr(default="spec")
 
     @model_validator(mode="before")
     @classmethod
     def _leave_out_empty_sections(cls, document: Any) -> Any:
+        if not isinstance(document, Mapping):
+            return document
         # `training:` with nothing under it is null in YAML, and means the defaults.
-        if isinstance(document, Mapping):
-            optional = ("description", "encoder", "head", "training", "objective")
-            return {
-                key: value
-                for key, value in document.items()
-                if not (key in optional and value is None)
-            }
-        return document
+        optional = ("description", "encoder", "head", "training", "objective")
+        given = {
+            key: value for key, value in document.items() if not (key in optional and value is None)
+        }
+        for key, section in (("halving", HalvingSpec), ("racing", RacingSpec)):
+            if key in given and given[key] is None:
+                given[key] = section()
+        if "racing" in given and "seeds" not in given:
+            racing = given["racing"]
+            most = racing.get("most") if isinstance(racing, Mapping) else None
+            given["seeds"] = most if most is not None else RacingSpec().most
+        return given
 
     @model_validator(mode="after")
     def _check_whole(self) -> SweepSpec:
-        if not self.encoder and self.data["dataset"] != "features":
-            raise ValueError(
-                f"encoder must be given for dataset {self.data['dataset']!r}, but is missing. "
-                "Write for example encoder: {name: minilm}."
-            )
-        if self.n_replicates > MAX_REPLICATES:
-            raise ValueError(
-                f"the grid must have at most {MAX_REPLICATES:,} replicates, but got "
-                f"{self.n_replicates:,}. Use fewer values or seeds."
-            )
+        spec_checks.check_whole(self)
         return self
 
     @property
@@ -93,22 +99,19 @@ class SweepSpec(Section):
 
     @property
     def n_cells(self) -> int:
-        """The number of cells: over the losses, the product of their axes, training's and heads."""
-        shared = grid_size({name: axis.values for name, axis in self.training.axes().items()})
-        shared *= len(self.head.variants())
-        return shared * sum(
-            math.prod(len(axis) for axis in block.values()) for block in self.losses.values()
-        )
+        """The number of cells, over the losses: of the grid, or what the sampler may ask for."""
+        return sum(spec_checks.count_cells(self, loss) for loss in self.losses)
 
     @property
     def n_replicates(self) -> int:
-        """The number of replicates: cells times seeds."""
+        """The number of replicates: cells times seeds; with racing or halving the most."""
         return self.n_cells * len(self.seeds)
 
     @property
     def spec_hash(self) -> str:
-        """The sha256 of the normalised spec; its description and its layout do not matter."""
+        """The sha256 of what is run; description, ``keep`` and layout do not matter."""
         plain = self.to_plain()
+        plain.pop("keep", None)
         del plain["description"]
         return content_hash(plain)
 
@@ -117,7 +120,7 @@ class SweepSpec(Section):
 
         :func:`parse_spec` reads it back to an equal spec.
         """
-        return {
+        plain: dict[str, Any] = {
             "sweep": self.sweep,
             "description": self.description,
             "data": self.data,
@@ -135,6 +138,15 @@ class SweepSpec(Section):
                 for loss, block in self.losses.items()
             },
         }
+        # What is off is left out, so that the hashes of stored specs stay as they are.
+        if self.sampler.name != "grid":
+            plain["sampler"] = self.sampler.to_plain()
+        for name, section in (("halving", self.halving), ("racing", self.racing)):
+            if section is not None:
+                plain[name] = section.to_plain()
+        if self.keep != spec_rules.KEEP_DEFAULT:
+            plain["keep"] = self.keep
+        return plain
 
 
 def parse_spec(
@@ -204,13 +216,18 @@ _SECTIONS: dict[str, type[Section]] = {
     "training": TrainingSpec,
     "objective": ObjectiveSpec,
 }
+_CHOICE_SECTIONS: dict[str, type[Section]] = {
+    "sampler": SamplerSpec,
+    "halving": HalvingSpec,
+    "racing": RacingSpec,
+}
 
 
 def _misplaced(section: type[Section]) -> dict[str, str]:
     """Return, for the top level, where the sections' own keys belong."""
     if section is not SweepSpec:
         return {}
-    return {
+    return {"budget": "sampler.budget"} | {
         word: f"{name}.{synonym}"
         for name, inner in _SECTIONS.items()
         for word, synonym in (inner.synonyms | {key: key for key in inner.model_fields}).items()
@@ -223,7 +240,8 @@ def _first_problem(error: ValidationError) -> str:
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     place = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        section = _SECTIONS.get(str(problem["loc"][0]), SweepSpec)
+        sections = _SECTIONS | _CHOICE_SECTIONS
+        section = sections.get(str(problem["loc"][0]), SweepSpec)
         key = str(problem["loc"][-1])
         hint = suggestion(key, section.model_fields, section.synonyms | _misplaced(section))
         return f"unknown key {place}. {hint}"

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.spaces import MAX_REPLICATES, Axis, parse_axis
+from sweeps.axes import MAX_REPLICATES, Axis
+from sweeps.spaces import parse_axis
 from sweeps.wording import nearest, short, suggestion
 
 METRIC_NAMES = (
@@ -31,6 +32,7 @@ HEAD_KINDS = ("linear", "mlp")
 LEARNABLE = ("beta", "eta")
 MAX_SEED = 2**31 - 1
 MAX_NAME_LENGTH = 100
+KEEP_DEFAULT = 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 
@@ -106,6 +108,18 @@ def check_choice(value: Any, known: tuple[str, ...]) -> str:
         hint = suggestion(value, known) if isinstance(value, str) else f"Known: {', '.join(known)}."
         raise ValueError(f"must be a known name, but got {short(value)}. {hint}")
     return str(value)
+
+
+def check_keep(value: Any) -> int | str:
+    """Check how many cells of each loss are kept: ``all``, ``none`` or a number."""
+    if value in ("all", "none"):
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_REPLICATES:
+        raise ValueError(
+            f"must be all, none or how many cells of each loss, but got {short(value)}. "
+            "Write for example keep: 10."
+        )
+    return value or "none"
 
 
 def check_learn(names: Any) -> tuple[str, ...]:

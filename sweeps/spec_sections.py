@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
 
 from sweeps import spec_rules
-from sweeps.spaces import Axis, Kind, grid, parse_axis
+from sweeps.axes import Axis, Kind
+from sweeps.spaces import grid, parse_axis
 
 
 class Section(BaseModel):
@@ -24,7 +25,7 @@ class Section(BaseModel):
 def _axis(kind: Kind, rule: Callable[[float], bool], words: str) -> PlainValidator:
     def validate(written: Any) -> Axis:
         axis = parse_axis(written, kind=kind)
-        for value in axis.values:
+        for value in axis.points:
             if not rule(value):  # type: ignore[arg-type]
                 raise ValueError(f"must be {words}, but got {value!r}. Change it.")
         return axis

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +16,13 @@ from sigmoidf1.encoders.backends import EmbeddingBackend
 from sigmoidf1.evaluation import baselines
 from sigmoidf1.features import Features, load_features
 from sigmoidf1.metrics import METRICS
-from sigmoidf1.thresholds import default_thresholds
+from sigmoidf1.thresholds import SAME_THRESHOLD, default_thresholds
 from sigmoidf1.training.memory import predict_memory
 from sigmoidf1.training.products import product_backend
 from sigmoidf1.training.settings import Objective
 from sigmoidf1.training.tiles import tile_slots
 from sigmoidf1.version import __version__
-from storage.records import SweepRecord
+from storage.records import CellRecord, SweepRecord
 from sweeps.canonical import canonical_json
 from sweeps.pack_training import PackData, training_settings
 from sweeps.packs import PackLimits, shared_settings
@@ -69,7 +70,7 @@ def sweep_record(plan: Plan, features: Features) -> SweepRecord:
             }
             for metric in METRICS.values()
         ],
-        thresholds=[float(t) for t in default_thresholds(objective["threshold"])],
+        thresholds=kept_thresholds(plan),
         baselines=_baselines(features),
         provenance={
             "code_version": __version__,
@@ -78,6 +79,7 @@ def sweep_record(plan: Plan, features: Features) -> SweepRecord:
             "products": product_backend(torch.device("cpu")),
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "features_fingerprint": features.fingerprint,
+            "embeddings_sha256": embeddings_sha256(features),
             "packages": {name: version(name) for name in _VERSIONS},
         },
     )
@@ -92,36 +94,78 @@ def pack_data(features: Features, plan: Plan, device: str) -> PackData:
         splits={name: rows.numpy() for name, rows in features.split.items()},
         views=None if features.views is None else features.views.numpy(),
         objective=Objective(**objective),
-        thresholds=[float(t) for t in default_thresholds(objective["threshold"])],
+        thresholds=kept_thresholds(plan),
         device=device,
+        halving=plan.spec.get("halving"),
+        maximize=METRICS[objective["metric"]].higher_is_better,
     )
 
 
+def kept_thresholds(plan: Plan) -> list[float]:
+    """Where scores are kept: the usual thresholds, the objective's, and those of other objectives.
+
+    Example:
+        >>> from sweeps.spec import parse_spec
+        >>> from sweeps.plan import make_plan
+        >>> spec = {"sweep": "try", "data": {"dataset": "features", "path": "x.npz"}, "seeds": 1,
+        ...         "losses": {"bce": {}}}
+        >>> len(kept_thresholds(make_plan(parse_spec(spec))))
+        100
+    """
+    kept = [float(t) for t in default_thresholds(plan.spec["objective"]["threshold"])]
+    for objective in plan.spec.get("sampler", {}).get("objectives", ()):
+        threshold = float(objective["threshold"])
+        if all(abs(threshold - other) > SAME_THRESHOLD for other in kept):
+            kept.append(threshold)
+    return sorted(kept)
+
+
 def pack_limits(
-    features: Features, plan: Plan, *, device: str, workers: int, memory_bytes: int
+    features: Features,
+    plan: Plan,
+    cells: Sequence[CellRecord],
+    *,
+    device: str,
+    workers: int,
+    memory_bytes: int,
 ) -> PackLimits:
-    """How large packs on these features may be, each in ``memory_bytes``."""
+    """How large packs of some cells on these features may be, each in ``memory_bytes``."""
     num_classes = features.targets.shape[1]
     place = torch.device(device)
-    cells = {canonical_json([cell.training, cell.head]): cell for cell in plan.cells}
-    settings = [training_settings(shared_settings(cell), cell.head) for cell in cells.values()]
-    widest = [one.widest_layer(num_classes) for one in settings]
+    halving = plan.spec.get("halving")
+    alike = {canonical_json([shared_settings(cell), cell.head]): cell for cell in cells}
+    settings = [training_settings(shared_settings(cell), cell.head) for cell in alike.values()]
+    dim = features.embeddings.shape[1]
     predictions = [
         predict_memory(
             one,
             split_sizes={name: len(rows) for name, rows in features.split.items()},
-            dim=features.embeddings.shape[1],
+            dim=dim,
             num_classes=num_classes,
-            num_thresholds=len(default_thresholds(plan.spec["objective"]["threshold"])),
+            num_thresholds=len(kept_thresholds(plan)),
             device=place,
+            rungs=halving is not None,
+            num_views=1 if features.views is None else len(features.views),
         )
         for one in settings
     ]
     return PackLimits(
-        tile_heads=min(tile_slots(columns, place) for columns in widest),
+        tile_heads=min(
+            tile_slots(one, dim=dim, num_classes=num_classes, device=place) for one in settings
+        ),
         workers=workers,
         max_heads=min(prediction.max_heads(memory_bytes) for prediction in predictions),
+        bracket=None if halving is None else halving["bracket"],
+        n_seeds=len(plan.seeds),
     )
+
+
+def embeddings_sha256(features: Features) -> str:
+    """The SHA-256 (hex) of the embeddings' bits.
+
+    The fingerprint is of what they were made from; made again, they may be rounded otherwise.
+    """
+    return hashlib.sha256(features.embeddings.numpy().data).hexdigest()
 
 
 def _baselines(features: Features) -> dict[str, dict[str, Any]]:

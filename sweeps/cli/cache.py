@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweeps.cli import options
-from sweeps.cli.tables import print_json, print_table
+from sweeps.cli.tables import byte_size, print_json, print_table
 
 if TYPE_CHECKING:
     from sigmoidf1.cache_upkeep import ListedEntry
@@ -42,7 +42,7 @@ def list_(cache_dir: options.CacheDir = None, json: options.Json = False) -> Non
             ["key", "dataset", "encoder", "view", "shape", "size", "created", "last used"],
             [_row(entry) for entry in entries],
         )
-    typer.echo(f"{len(entries)} entries, {_size(total)}, in {cache.folder}")
+    typer.echo(f"{len(entries)} entries, {byte_size(total)}, in {cache.folder}")
 
 
 @app.command(epilog="Example: sigmoidf1 cache prune --unused-for 30 --max-size 10GB --dry-run")
@@ -100,8 +100,8 @@ def prune(
         )
     typer.echo(
         f"{'Would remove' if dry_run else 'Removed'} {len(pruned.entries)} entries and "
-        f"{len(pruned.leftovers)} leftover files, {_size(pruned.size_bytes)}; "
-        f"{_size(pruned.kept_bytes)} {'would be' if dry_run else 'are'} left."
+        f"{len(pruned.leftovers)} leftover files, {byte_size(pruned.size_bytes)}; "
+        f"{byte_size(pruned.kept_bytes)} {'would be' if dry_run else 'are'} left."
     )
 
 
@@ -120,7 +120,7 @@ def verify(cache_dir: options.CacheDir = None, json: options.Json = False) -> No
             typer.echo(
                 f"damaged: {entry['key'][:_KEY_DIGITS]} {entry['encoder']}: {entry['fault']}"
             )
-        total = _size(sum(entry["size_bytes"] for entry in checked))
+        total = byte_size(sum(entry["size_bytes"] for entry in checked))
         advice = " The next use embeds them anew." if damaged else ""
         typer.echo(f"{len(checked)} entries, {total}: {len(damaged)} damaged.{advice}")
     if damaged:
@@ -137,19 +137,10 @@ def _row(entry: ListedEntry) -> list[str]:
         entry.encoder or "broken",
         "–" if entry.view is None else str(entry.view),
         " × ".join(map(str, entry.shape)) or "–",
-        _size(entry.size_bytes),
+        byte_size(entry.size_bytes),
         entry.created_at[:16].replace("T", " ") or "–",
         used,
     ]
-
-
-def _size(count: int) -> str:
-    value: float = count
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def _bytes(text: str) -> int:

@@ -16,8 +16,6 @@ _PROBLEMS = 20
 
 def print_statistics(statistics: Mapping[str, Any]) -> None:
     """Print what :func:`sigmoidf1.datasets.statistics.dataset_statistics` returns."""
-    from rich.markup import escape
-
     labels = statistics["labels_per_example"]
     typer.echo(
         f"{statistics['dataset']} ({statistics['modality']}): {statistics['n_examples']:,} "
@@ -50,7 +48,7 @@ def print_statistics(statistics: Mapping[str, Any]) -> None:
         ["class", "examples", "share", "imbalance", ""],
         [
             [
-                escape(entry["label"]),
+                entry["label"],
                 str(entry["examples"]),
                 f"{entry['share']:.1%}",
                 f"{entry['imbalance_ratio']:.1f}",
@@ -65,7 +63,7 @@ def print_statistics(statistics: Mapping[str, Any]) -> None:
             ["together", "examples", "jaccard"],
             [
                 [
-                    escape(" + ".join(pair["labels"])),
+                    " + ".join(pair["labels"]),
                     str(pair["examples"]),
                     f"{pair['jaccard']:.2f}",
                 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,21 +14,12 @@ from sweeps.cli.tables import print_json, print_table
 app = typer.Typer(help="The datasets at hand.", no_args_is_help=True, rich_markup_mode="rich")
 
 
-class OnError(StrEnum):
-    """What becomes of bad files, lines and values."""
-
-    stop = "stop"
-    skip = "skip"
-
-
 EMBED_EXAMPLE = "Example: sigmoidf1 embed examples/movie-genres.yaml"
 
 
 @app.command(name="list", epilog="Example: sigmoidf1 datasets list --json")
 def list_(json: options.Json = False) -> None:
     """List the datasets, what each needs, and whether it can be used now."""
-    from rich.markup import escape
-
     from sigmoidf1.datasets import list_datasets
 
     rows = list_datasets()
@@ -38,10 +28,7 @@ def list_(json: options.Json = False) -> None:
         return
     print_table(
         ["dataset", "kind", "available", "description"],
-        [
-            [row["name"], row["modality"], escape(_availability(row)), row["description"]]
-            for row in rows
-        ],
+        [[row["name"], row["modality"], _availability(row), row["description"]] for row in rows],
     )
 
 
@@ -60,7 +47,7 @@ def show(
         ),
     ] = None,
     on_error: Annotated[
-        OnError | None,
+        options.OnError | None,
         typer.Option(help="Stop at the first bad file or line, or skip and list them."),
     ] = None,
     check_files: Annotated[
@@ -104,6 +91,7 @@ def _availability(row: Mapping[str, Any]) -> str:
 def embed(
     spec: Annotated[Path, typer.Argument(help="The spec whose data are to be embedded.")],
     set_: options.Overrides = None,
+    on_error: options.OnBadInput = None,
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
 ) -> None:
@@ -111,10 +99,9 @@ def embed(
     from sweeps.cli.progress import embedding_bar
     from sweeps.plan import make_plan
     from sweeps.spec import load_spec
-    from sweeps.spec_text import parse_override
     from sweeps.sweep_data import load_sweep_features
 
-    plan = make_plan(load_spec(spec, [parse_override(text) for text in set_ or []]))
+    plan = make_plan(load_spec(spec, options.overrides(set_, on_error)))
     with embedding_bar(quiet=json) as progress:
         features = load_sweep_features(plan, cache_dir=cache_dir, progress=progress)
     rows, dim = features.embeddings.shape

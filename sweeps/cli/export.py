@@ -44,6 +44,16 @@ def best(
             "--spec", help="Export specs that train exactly these cells; -o: a file, or a folder."
         ),
     ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write the heads, one safetensors a seed, for sigmoidf1 predict; the export "
+            "itself goes to -o, or is left out.",
+        ),
+    ] = None,
+    threads: options.Threads = None,
+    cache_dir: options.CacheDir = None,
     format_: Annotated[
         options.ExportFormat | None,
         typer.Option("--format", help="Default: by the file's ending, else yaml."),
@@ -54,8 +64,9 @@ def best(
 ) -> None:
     """Export the best cell of each loss, chosen on validation, with how sure that choice is.
 
-    Intervals over seeds, the cells tied with the best, the plateau, the probability of being best
-    and the tuned threshold come with every cell.
+    Intervals over seeds (over examples too, of kept cells), the cells tied with the best, the
+    plateau, the probability of being best and the tuned threshold come with every cell. With
+    --weights the heads are taken from the kept files, or trained again, exactly.
     """
     from storage.store import Store
     from sweeps.export import export_best, format_export, write_export
@@ -63,14 +74,19 @@ def best(
     cut = _threshold(threshold)
     if spec and format_ not in (None, options.ExportFormat.yaml):
         raise typer.BadParameter("a spec is YAML: leave --format out.", param_hint="--format")
+    heads_only = weights is not None and output is None and format_ is None
     with Store.open(store, create=False, read_only=True) as opened:
         result = export_best(
             opened, sweeps=sweep, datasets=dataset, losses=loss, metric=metric, threshold=cut,
-            rule=rule.value, statistics=not spec,
+            rule=rule.value, statistics=not spec and not heads_only,
         )  # fmt: skip
+        if weights is not None:
+            _export_weights(opened, result, weights, threads, cache_dir)
         if spec:
             _export_specs(opened, result, output)
             return
+    if heads_only:
+        return
     chosen = format_.value if format_ else _format_of(output)
     if output is None:
         typer.echo(format_export(result, chosen), nl=False)
@@ -79,18 +95,32 @@ def best(
     typer.echo(f"Wrote {path}: {len(result['results'])} best cells.")
 
 
+def _export_weights(
+    store: Any, result: dict[str, Any], folder: Path, threads: int | None, cache_dir: Path | None
+) -> None:
+    from sweeps.cli.progress import heads_bar
+    from sweeps.export_weights import write_heads
+    from sweeps.keep_summary import KeepOptions
+
+    options = KeepOptions(threads=threads, cache_dir=cache_dir)
+    with heads_bar("training again") as progress:
+        places = write_heads(store, result, folder, options=options, progress=progress)
+    for one, place in zip(result["results"], places, strict=True):
+        typer.echo(f"Wrote {place}: {one['loss']}, {one['n_seeds']} seeds.", err=True)
+
+
 def _export_specs(store: Any, result: dict[str, Any], output: Path | None) -> None:
     from sweeps.errors import SweepError
     from sweeps.export_spec import best_specs, format_spec, several_specs, write_specs
 
     specs = best_specs(store, result)
     if output is not None:
-        for path in write_specs(specs, output):
+        for path in write_specs(specs, output, result["results"]):
             typer.echo(f"Wrote {path}. Train it: sigmoidf1 sweep run {path}")
         return
     if len(specs) > 1:
         raise SweepError(several_specs(len(specs)))
-    typer.echo(format_spec(specs[0]), nl=False)
+    typer.echo(format_spec(specs[0], result["results"][0]), nl=False)
 
 
 def _threshold(text: str | None) -> float | Literal["tuned"] | None:

@@ -8,18 +8,33 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from sigmoidf1.errors import InputError
 from sigmoidf1.version import __version__
 from storage.errors import StoreError
-from sweeps.cli import analyse, cache, dashboard, datasets, export, report, sweep
+from sweeps.cli import (
+    analyse,
+    cache,
+    compare,
+    dashboard,
+    datasets,
+    export,
+    export_tables,
+    figure,
+    predict,
+    report,
+    sweep,
+    verify,
+)
+from sweeps.cli import store as store_commands
 from sweeps.errors import SpecError, SweepError
 
 USAGE_STATUS, FAILURE_STATUS, INTERRUPT_STATUS = 2, 1, 130
+# Typer brings a Click of its own since 0.29, and used the real one before.
+_COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
 _PACKAGES = ("sigmoidf1", "storage", "sweeps", "dashboards")
 
 app = typer.Typer(
@@ -35,9 +50,17 @@ app = typer.Typer(
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(export.app, name="export")
+app.add_typer(store_commands.app, name="store")
 app.add_typer(cache.app, name="cache")
+export.app.command(epilog=export_tables.CELLS_EXAMPLE)(export_tables.cells)
+export.app.command(epilog=export_tables.REPLICATES_EXAMPLE)(export_tables.replicates)
+export.app.command(epilog=export_tables.CURVES_EXAMPLE)(export_tables.curves)
 app.command(name="embed", epilog=datasets.EMBED_EXAMPLE)(datasets.embed)
 app.command(name="analyse", epilog=analyse.EXAMPLE)(analyse.analyse)
+app.command(name="compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command(name="verify", epilog=verify.EXAMPLE)(verify.verify)
+app.command(name="predict", epilog=predict.EXAMPLE)(predict.predict)
+app.command(name="figure", epilog=figure.EXAMPLE)(figure.figure)
 app.command(name="report", epilog=report.EXAMPLE)(report.report)
 app.command(name="dashboard", epilog=dashboard.EXAMPLE)(dashboard.dashboard)
 
@@ -69,12 +92,11 @@ def main() -> None:
     try:
         _check_packages()
         status = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
+    except _COMMAND_ERROR as error:
+        status = _misused(error)
     except (InputError, SpecError, SweepError, StoreError) as error:
         status = _failed(error)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("Stopped.", err=True)
         status = INTERRUPT_STATUS
     except BrokenPipeError:
@@ -89,6 +111,17 @@ def main() -> None:
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """A warning as one line of its own words, without the line of code that raised it."""
     typer.echo(f"Warning: {' '.join(str(message).split())}", err=True)
+
+
+def _misused(error: Any) -> int:
+    """A wrong command, option or argument, in one line that says where to look."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    if not text:  # a group without a command has shown its help
+        return int(error.exit_code)
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "sigmoidf1"
+    typer.echo(f"Error: {text}. See {where} --help", err=True)
+    return int(error.exit_code)
 
 
 def _failed(error: Exception) -> int:

@@ -11,9 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from storage.records import PlanCounts
+from sweeps.cli.tables import duration
 from sweeps.runner import RunOptions, RunSummary, run_sweep
 from sweeps.spec import SweepSpec
 
+_IDLE_AFTER_S = 3.0
+_FILE_WIDTH = 1000  # columns, where the output is no terminal: a line stays one
 _LINE_EVERY_S = 10.0  # where the output is no terminal, a line now and then instead of a bar
 
 
@@ -22,6 +25,13 @@ def embedding_bar(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]
     """A callback (done, total) that draws a bar of the embedded examples on standard error."""
     with _Display(quiet=quiet) as display:
         yield display.embedding
+
+
+@contextmanager
+def heads_bar(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A callback (head-epochs done, all) that draws a bar on standard error."""
+    with _Display(quiet=quiet) as display:
+        yield lambda done, total: display.heads(name, done, total)
 
 
 def run_with_progress(
@@ -38,7 +48,9 @@ class _Display:
     """Draws a run on standard error; a terminal gets bars, anything else a few lines."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
+        if not self._console.is_terminal:
+            self._console.width = _FILE_WIDTH
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -50,8 +62,11 @@ class _Display:
         )
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
+        self._ended: set[str] = set()
         self._started = 0.0
         self._open = 0
+        self._worked = time.monotonic()
+        self._told = False
 
     def __enter__(self) -> _Display:
         self._progress.start()
@@ -64,6 +79,14 @@ class _Display:
         """``done`` of ``total`` examples are embedded."""
         self._draw("embedding", done, total, f"{done} / {total} examples", last=done == total)
 
+    def heads(self, name: str, done: int, total: int) -> None:
+        """``done`` of ``total`` epochs of heads that train again."""
+        self._draw(name, done, total, f"{done / total:.0%} of the epochs", last=done == total)
+
+    def keeping(self, done: int, total: int) -> None:
+        """The best cells are trained again, to be kept."""
+        self.heads("keeping", done, total)
+
     def planned(self, counts: PlanCounts) -> None:
         """Say what is done already and what is to be trained."""
         self._open = counts.open
@@ -74,18 +97,35 @@ class _Display:
 
     def training(self, status: Any) -> None:
         """Replicates done, diverged, failed; heads a second; time left."""
+        self._say_stop(status.stop)
         finished = status.replicates + status.taken_elsewhere
         worked = min(finished + status.partial_heads, self._open)
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = (worked - status.taken_elsewhere) / elapsed
         note = f"{status.replicates} / {self._open} done"
-        for state in ("diverged", "failed"):
-            if status.finished[state]:
-                note += f", {status.finished[state]} {state}"
-        if rate > 0:
+        for state, count in status.finished.items():
+            if state != "complete" and count:
+                note += f", {count} {state}"
+        if status.waiting:
+            note += f", waiting: {status.waiting}"
+        elif self._is_idle(status) and finished < self._open:
+            note += ", waiting for the sweep's other runs"
+        elif rate > 0:
             left = (self._open - worked) / rate
-            note += f", {rate:.0f} heads/s, {_duration(left)} left"
+            note += f", {rate:.0f} heads/s, {duration(left)} left"
         self._draw("training", worked, self._open, note, last=finished >= self._open)
+
+    def _is_idle(self, status: Any) -> bool:
+        if status.partial_heads or not status.replicates + status.taken_elsewhere:
+            self._worked = time.monotonic()
+        return time.monotonic() - self._worked > _IDLE_AFTER_S
+
+    def _say_stop(self, how: str | None) -> None:
+        if how is None or self._told:
+            return
+        self._told = True
+        packs = "its packs are given back" if how == "abandon" else "the running packs finish"
+        self._console.print(f"Told to stop by `sigmoidf1 sweep stop`: {packs}.")
 
     def stopping(self) -> None:
         """Say what Ctrl-C did."""
@@ -99,7 +139,7 @@ class _Display:
             self._console.print(f"{summary.sweep}: all {summary.plan.total} replicates were done.")
             return
         parts = [f"{n} {state}" for state, n in summary.trained.items() if n]
-        text = f"{summary.sweep}: {trained} replicates trained in {_duration(total)}"
+        text = f"{summary.sweep}: {trained} replicates trained in {duration(total)}"
         text += f" ({', '.join(parts)})" if parts else ""
         if summary.taken_elsewhere:
             text += f"; {summary.taken_elsewhere} were another run's"
@@ -116,14 +156,7 @@ class _Display:
             self._progress.update(self._tasks[name], completed=done, note=note)
             return
         now = time.monotonic()
-        if now - self._last_line >= _LINE_EVERY_S or last:
+        if now - self._last_line >= _LINE_EVERY_S or (last and name not in self._ended):
             self._last_line = now
+            self._ended |= {name} if last else set()
             self._console.print(f"{name}: {note}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import options
+from sweeps.cli import keep, options, sweep_changes, sweep_choices, sweep_import, sweep_status
 from sweeps.cli.tables import number, print_json, print_table, setting
 
+if TYPE_CHECKING:
+    from sweeps.runner import RunSummary
+    from sweeps.spec import SweepSpec
+
 app = typer.Typer(
-    help="Run sweeps and look at those of a store.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Run sweeps, watch, stop and change those of a store.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 
 
@@ -41,6 +48,14 @@ def run(
         ),
     ] = None,
     cache_dir: options.CacheDir = None,
+    on_error: options.OnBadInput = None,
+    revision: Annotated[
+        bool,
+        typer.Option(
+            "--revision",
+            help="Where the stored sweep has other settings, run beside it as NAME.r2, NAME.r3, …",
+        ),
+    ] = False,
     best: Annotated[
         bool, typer.Option("--best/--no-best", help="Print the best cell of each loss at the end.")
     ] = True,
@@ -50,13 +65,13 @@ def run(
 
     Run the same command again to continue an interrupted sweep, or after widening the grid or
     adding seeds: only what is missing is trained. Ctrl-C once finishes the running packs, twice
-    stops at once.
+    stops at once. Several runs of one sweep, in other terminals or on other machines with the
+    same server, share its work.
     """
     from sweeps.plan import make_plan
     from sweeps.spec import load_spec
-    from sweeps.spec_text import parse_override
 
-    overrides = [parse_override(text) for text in set_ or []]
+    overrides = options.overrides(set_, on_error)
     loaded = [load_spec(path, overrides) for path in specs]
     names = [spec.sweep for spec in loaded]
     if len(set(names)) < len(names):
@@ -78,10 +93,15 @@ def run(
         make_plan(spec)  # a mistake in the last spec costs no run of the first
     summaries = []
     for spec in loaded:
-        summary = run_with_progress(spec, store, run_options, quiet=json)
+        summary = _run(
+            spec,
+            store,
+            lambda chosen: run_with_progress(chosen, store, run_options, quiet=json),
+            revision=revision,
+        )
         summaries.append(summary)
         if best and not json:
-            _print_best(store, spec.sweep)
+            _print_best(store, summary.sweep)
         if summary.interrupted:
             break
     if json:
@@ -128,7 +148,35 @@ def show(
         f"{details['seeds']} seeds; "
         + ", ".join(f"{counts[state]} {state}" for state in counts if counts[state])
     )
+    sweep_choices.print_choices(details)
     _print_best(store, name)
+
+
+def _run(
+    spec: SweepSpec, store: str, work: Callable[[SweepSpec], RunSummary], *, revision: bool
+) -> RunSummary:
+    """Run a spec under its own name or, with ``revision``, under the name of its settings."""
+    from storage.errors import SweepChangedError
+    from storage.store import Store
+    from sweeps.errors import SweepError
+    from sweeps.revisions import revisions
+
+    try:
+        return work(spec)
+    except SweepChangedError as error:
+        if not revision:
+            raise SweepError(
+                f"{error} Or run it beside the stored one as a new revision: --revision."
+            ) from error
+    with Store.open(store, create=False, read_only=True) as opened:
+        for renamed in revisions(spec, opened):
+            if renamed.sweep == spec.sweep:
+                continue
+            try:
+                return work(renamed)
+            except SweepChangedError:  # its data differ: another revision's
+                continue
+    raise AssertionError("a name that is not stored is never refused")
 
 
 def _print_plans(plans: list[Any], json: bool) -> None:
@@ -144,7 +192,7 @@ def _print_plans(plans: list[Any], json: bool) -> None:
         [
             [
                 *(str(row[column]) for column in columns[:-1]),
-                " × ".join(f"{axis}: {len(values)}" for axis, values in row["axes"].items()) or "–",
+                sweep_choices.axes_text(row) or "–",
             ]
             for row in rows
         ],
@@ -182,3 +230,12 @@ def _summary_json(summary: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(summary), "plan": summary.plan._asdict()}
+
+
+app.command(epilog=sweep_status.STATUS_EXAMPLE)(sweep_status.status)
+app.command(epilog=sweep_status.STOP_EXAMPLE)(sweep_status.stop)
+app.command(epilog=sweep_changes.RETRY_EXAMPLE)(sweep_changes.retry)
+app.command(epilog=sweep_changes.DELETE_EXAMPLE)(sweep_changes.delete)
+app.command(epilog=sweep_changes.MERGE_EXAMPLE)(sweep_changes.merge)
+app.command(name="import", epilog=sweep_import.EXAMPLE)(sweep_import.import_)
+app.command(epilog=keep.EXAMPLE)(keep.keep)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.errors import SweepError
+from sweeps.scheduling.identity import is_dead, this_run
 
 _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the store keeps the results, Tune writes none
@@ -26,6 +27,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",
 }
+_PREFIX = "sf1-"  # short: sockets below it have at most 107 characters
+_OWNER_FILE = "owner"
 _OBJECT_STORE_FLOOR_BYTES = 128 * 1024**2
 
 
@@ -55,7 +58,9 @@ def ray_cluster(
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    scratch = Path(tempfile.mkdtemp(prefix="sf1-"))
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    scratch = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    (scratch / _OWNER_FILE).write_text(this_run().owner, encoding="utf-8")
     try:
         _start(address, cpus, shared_bytes, scratch)
         import ray
@@ -69,6 +74,17 @@ def ray_cluster(
             ray.shutdown()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed runs left behind: Ray's logs and sockets, hundreds of megabytes."""
+    for scratch in folder.glob(f"{_PREFIX}*"):
+        try:
+            owner = (scratch / _OWNER_FILE).read_text(encoding="utf-8")
+        except OSError:
+            continue  # another user's, or being made
+        if is_dead(owner):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _start(address: str | None, cpus: int | None, shared_bytes: int, scratch: Path) -> None:

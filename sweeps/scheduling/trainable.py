@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ray
 from ray import tune
 
 from sweeps.packs import PackTask
+from sweeps.scheduling.recorder import RecorderHandle
 from sweeps.scheduling.searcher import PACK
 
 _PROGRESS_EVERY_S = 0.5
+
+
+class PackDroppedError(Exception):
+    """The run was told to let go of what it trains."""
 
 
 @dataclass(frozen=True)
 class PackContext:
     """What all trials of a run share; passed once through Ray's object store."""
 
-    packs: Sequence[PackTask]
     data: Any  # sweeps.pack_training.PackData; typed loosely, so that importing this needs no torch
-    recorder: Any
+    recorder: RecorderHandle
 
 
 class PackTrial(tune.Trainable):
@@ -44,24 +46,31 @@ class PackTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Claim, train and record the pack; errors become failed replicates, not a dead trial."""
+        """Claim, train and record the pack; errors become failed replicates, not a dead trial.
+
+        Out of memory, the trial dies as by the system's hand: its pack comes again in halves.
+        """
         recorder = self._context.recorder
-        task = self._context.packs[self._pack]
-        ids = [replicate for replicate, _, _ in task.replicates]
-        claimed = set(ray.get(recorder.claim.remote(self._pack, ids)))
-        if not claimed:
+        claim = recorder.call("claim", self._pack)
+        if claim is None:
             return {"done": True, "replicates": 0}
+        task, claimed = claim
         try:
-            result = self._train(task, claimed)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            ray.get(recorder.fail.remote(self._pack, sorted(claimed), reason))
+            result = self._train(task, set(claimed))
+        except PackDroppedError:
             return {"done": True, "replicates": 0}
-        ray.get(recorder.record.remote(self._pack, result))
+        except Exception as error:
+            if _is_out_of_memory(error):
+                raise
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            recorder.call("fail", self._pack, reason)
+            return {"done": True, "replicates": 0}
+        recorder.call("record", self._pack, result)
         return {"done": True, "replicates": len(claimed)}
 
     def _train(self, task: PackTask, claimed: set[int]) -> Any:
         from sweeps.pack_training import PackTrainer
+        from sweeps.samplers.halving import pruning
 
         if self._trainer is None:
             self._trainer = PackTrainer(self._context.data)
@@ -73,10 +82,13 @@ class PackTrial(tune.Trainable):
             now = time.monotonic()
             if now - last_told >= _PROGRESS_EVERY_S:
                 last_told = now
-                self._context.recorder.progress.remote(self._pack, heads * done / total)
+                if not self._context.recorder.call("progress", self._pack, heads * done / total):
+                    raise PackDroppedError
 
         worker = f"{socket.gethostname()}/{os.getpid()}"
-        return self._trainer.train(task, claimed, worker=worker, progress=tell)
+        data = self._context.data
+        told = pruning(task, claimed, data.halving, maximize=data.maximize)
+        return self._trainer.train(task, claimed, worker=worker, progress=tell, **told)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing to keep: a pack is recorded whole or trained again."""
@@ -84,3 +96,10 @@ class PackTrial(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Nothing to load."""
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    words = "can't allocate memory"  # PyTorch's allocator on a CPU raises a plain RuntimeError
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or words in str(error)

@@ -133,7 +133,7 @@ def test_the_form_that_others_rely_on(finished):
     best = results[0]
     assert list(best) == [
         "sweep", "dataset", "encoder", "loss", "hyperparameters", "objective", "n_seeds",
-        "validation", "test", "baselines", "provenance",
+        "validation", "test", "baselines", "snippet", "provenance",
     ]  # fmt: skip
     assert best["sweep"] == "movies"
     assert best["dataset"] == "movie_genres"

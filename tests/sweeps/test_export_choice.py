@@ -58,7 +58,10 @@ def test_statistics_are_added_and_nothing_is_changed(store):
     for a, b in zip(plain["results"], sure["results"], strict=True):
         assert {key: b[key] for key in a} == a
         added = [key for key in b if key not in a]
-        assert added == ["rule", "threshold", "intervals", "tied", "plateau", "probability_best"]
+        assert added == [
+            "rule", "threshold", "intervals", "tied", "plateau", "probability_best",
+            "intervals_over_examples",
+        ]  # fmt: skip
     json.dumps(sure, allow_nan=False)
     best = by_loss(sure)["sigmoid_f1"]
     interval = best["intervals"]["test"]["weighted_f1"]

@@ -175,6 +175,7 @@ def test_a_worker_that_dies_costs_only_its_pack(tmp_path, make_spec):
     class Killer:
         def embedding(self, done: int, total: int) -> None: ...
         def planned(self, counts: object) -> None: ...
+        def keeping(self, done: int, total: int) -> None: ...
         def stopping(self) -> None: ...
 
         def training(self, status: object) -> None:
@@ -185,6 +186,34 @@ def test_a_worker_that_dies_costs_only_its_pack(tmp_path, make_spec):
     done.set()
     assert len(killed) == 1
     assert summary.trained == {"complete": 600, "diverged": 0, "failed": 0}
+
+
+def test_a_sampler_and_halving_through_ray(tmp_path, make_spec):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    spec = load_spec(
+        make_spec(
+            sampler={"name": "tpe", "budget": 12, "batch": 6},
+            halving={"factor": 3, "min_epochs": 2, "bracket": 6},
+            losses={"sigmoid_f1": {"beta": {"range": [1, 30]}, "eta": {"range": [-1, 2]}}},
+            keep=1,
+        )
+    )
+    summary = run_sweep(spec, url, options=OPTIONS)
+    assert summary.plan.total == summary.plan.open == 24
+    assert summary.trained == {"complete": 8, "pruned": 16, "diverged": 0, "failed": 0}
+    assert summary.kept == 2
+    with Store.open(url, create=False, read_only=True) as store:
+        cells = load_cells(store, "small")
+    assert cells["batch"].tolist() == [0] * 6 + [1] * 6
+    assert (cells["status"] == "pruned").sum() == 8
+    study = optuna.load_study(study_name=study_name("small", "features", "sigmoid_f1"), storage=url)
+    states = [trial.state.name for trial in study.trials]
+    assert (states.count("COMPLETE"), states.count("PRUNED")) == (4, 8)
+    assert study.best_trial.intermediate_values
+
+    again = run_sweep(spec, url, options=OPTIONS)
+    assert (again.plan.open, again.kept) == (0, 2)
+    assert "ray" not in again.seconds
 
 
 def test_every_training_setting_and_head_runs_from_a_spec(tmp_path, make_spec):

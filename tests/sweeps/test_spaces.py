@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.spaces import (
-    MAX_REPLICATES,
-    Axis,
-    check_distinct,
-    grid,
-    grid_size,
-    parse_axis,
-    round_significant,
-)
+from sweeps.axes import MAX_REPLICATES, Axis, round_significant
+from sweeps.spaces import check_distinct, grid, grid_size, parse_axis
 
 
 @pytest.mark.parametrize(
@@ -37,6 +30,8 @@ from sweeps.spaces import (
         ({"range": [5, 5], "num": 1}, (5.0,), False),
         ({"range": [1e-4, 1e-1], "num": 4, "scale": "log"}, (1e-4, 1e-3, 1e-2, 1e-1), False),
         ([0.1 * 3, -0.0], (0.3, 0.0), False),
+        ({"range": [0, 1], "step": 0.25}, (0.0, 0.25, 0.5, 0.75, 1.0), False),
+        ({"range": [0, 0.3], "step": 0.1}, (0.0, 0.1, 0.2, 0.3), False),
     ],
 )
 def test_every_form_of_an_axis(written, values, constant):
@@ -53,6 +48,43 @@ def test_integers_stay_integers():
     assert axis.values == (10, 20, 30, 40, 50)
     assert all(type(value) is int for value in axis.values)
     assert type(parse_axis(60.0, kind="integer").values[0]) is int
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "axis"),
+    [
+        ({"range": [1, 30]}, "setting", Axis((), bounds=(1.0, 30.0))),
+        (
+            {"range": [1e-4, 0.1], "scale": "log"},
+            "number",
+            Axis((), bounds=(1e-4, 0.1), scale="log"),
+        ),
+        ({"range": [16, 512]}, "integer", Axis((), bounds=(16, 512), integer=True)),
+    ],
+)
+def test_a_range_without_num_is_every_number_in_it(written, kind, axis):
+    found = parse_axis(written, kind=kind)
+    assert found == axis
+    assert found.points == axis.bounds
+    assert found.is_ordered
+    assert len(found) == 0
+    assert parse_axis(found.to_plain(), kind=kind) == found
+
+
+@pytest.mark.parametrize(
+    ("written", "ordered"),
+    [
+        ([3, 1, 2], True),
+        ([None, 0.25], False),
+        (["cosine", "constant"], False),
+        ({"values": [16, 64], "ordered": False}, False),
+        ({"values": ["small", "large"], "ordered": True}, True),
+    ],
+)
+def test_numbers_have_an_order_and_words_have_one_if_told(written, ordered):
+    axis = parse_axis(written)
+    assert axis.is_ordered is ordered
+    assert parse_axis(axis.to_plain()) == axis
 
 
 def test_minus_zero_is_zero():
@@ -87,7 +119,7 @@ FORMS = "a value, {values: [...]} or {range: [low, high], num: n}"
             {"vals": [1]},
             "setting",
             f"must be {FORMS}, but got unknown key 'vals'. Did you mean 'values'? "
-            "Known: values, range, num, scale.",
+            "Known: values, range, num, step, scale, ordered.",
         ),
         (
             {"num": 3},
@@ -151,9 +183,60 @@ FORMS = "a value, {values: [...]} or {range: [low, high], num: n}"
             "must have range low > 0 for scale log, but got 0. Raise it or use scale linear.",
         ),
         (
-            {"range": [1, 2]},
+            {"range": [1, 1]},
             "setting",
-            "must have num beside range, but got none. Write how many values.",
+            "must have range low < high without num, but got [1, 1]. Write a single value.",
+        ),
+        (
+            {"range": [0.5, 2]},
+            "integer",
+            "must be a whole number, but got 0.5. Round it.",
+        ),
+        (
+            {"range": [-1.7e308, 1.7e308]},
+            "setting",
+            "must span less than the largest float, but got [-1.7e+308, 1.7e+308]. Narrow it.",
+        ),
+        (
+            {"range": [1, 2], "num": 2, "step": 1},
+            "setting",
+            "must have num or step beside range, but got both. Drop one.",
+        ),
+        (
+            {"range": [1, 2], "step": 0.3},
+            "setting",
+            "must have a step that leads from low to high, but got step 0.3 in [1, 2]. "
+            "Change one of them.",
+        ),
+        (
+            {"range": [1, 2], "step": -1},
+            "setting",
+            "must have a step above 0, but got -1. Raise it.",
+        ),
+        (
+            {"range": [0, 1], "step": 1e-9},
+            "setting",
+            "must have at most 5,000,000 values, but got step 1e-09 in [0, 1]. Raise it.",
+        ),
+        (
+            {"range": [1, 2], "step": 0.5, "scale": "log"},
+            "setting",
+            "must have num with scale log, but got step. Write how many values.",
+        ),
+        (
+            {"values": [1, 2], "step": 1},
+            "setting",
+            "must have step beside range only, but got it beside values. Drop it.",
+        ),
+        (
+            {"range": [1, 2], "ordered": True},
+            "setting",
+            "must have ordered beside values only, but got it beside range. Drop it.",
+        ),
+        (
+            {"values": [1, 2], "ordered": "yes"},
+            "setting",
+            "must have ordered true or false, but got 'yes'. Leave it out.",
         ),
         *(
             (

@@ -42,7 +42,10 @@ TRAINING_KEYS = (
     "Known: epochs, batch_size, lr, weight_decay, optimizer, momentum, schedule, pct_start, "
     "warmup_epochs, ema_decay, keep_epoch, patience, eval_every, precision."
 )
-TOP_KEYS = "Known: sweep, description, data, encoder, head, training, seeds, objective, losses."
+TOP_KEYS = (
+    "Known: sweep, description, data, encoder, head, training, seeds, objective, losses, "
+    "sampler, halving, racing, keep."
+)
 BAD = [
     # the whole
     (3, "must be a mapping of keys to values, but got 3. Start from examples/movie-genres.yaml."),

@@ -1,0 +1,65 @@
+"""Intervals over examples of an exported cell, where its probabilities are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage.kept_files import KeptFileError, load_kept_scores
+from storage.store import Store
+from sweeps.sensitivity.example_bootstrap import EXAMPLE_RESAMPLES, bootstrap_examples
+from sweeps.sensitivity.label_metrics import COUNT_METRICS
+
+LEVEL = 0.95
+
+
+def example_intervals(
+    store: Store,
+    sweep: str,
+    cell_key: str,
+    *,
+    metric: str,
+    threshold: float,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return what another sample of examples would change of a cell's mean over seeds.
+
+    The examples of each split are resampled, the same draws for every seed, the seeds and the
+    training data fixed: :func:`sweeps.sensitivity.example_bootstrap.bootstrap_examples`.
+
+    Args:
+        store: an open store.
+        sweep: the sweep's name.
+        cell_key: the exported cell.
+        metric: what it was chosen by.
+        threshold: what it is read at.
+        seed: of the resamples.
+
+    Returns:
+        ``level``, ``over`` (``examples``), ``method``, ``metric``, ``reason``, and split to
+        ``low``, ``high``, ``n`` (examples) and ``seeds``; without the splits, and with a sentence
+        as ``reason``, where there is no answer.
+    """
+    found: dict[str, Any] = {
+        "level": LEVEL,
+        "over": "examples",
+        "method": f"percentile bootstrap over examples, {EXAMPLE_RESAMPLES} resamples, seeds fixed",
+        "metric": metric,
+    }
+    if metric not in COUNT_METRICS:
+        return found | {"reason": f"{metric} does not follow from confusion counts"}
+    by_split = {}
+    try:
+        for split in ("validation", "test"):
+            kept = load_kept_scores(store, sweep, cell_key, split)
+            interval = bootstrap_examples(
+                {cell_key: kept.probs}, kept.targets, metric, threshold, seed=seed
+            ).interval(cell_key, level=LEVEL)
+            by_split[split] = {
+                "low": interval.low,
+                "high": interval.high,
+                "n": interval.n_examples,
+                "seeds": interval.n_seeds,
+            }
+    except KeptFileError as error:
+        return found | {"reason": str(error)}
+    return found | by_split | {"reason": None}
