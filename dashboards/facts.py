@@ -58,10 +58,51 @@ def state_words(counts: Counts) -> str:
 
 def counts_text(counts: Counts) -> str:
     """Write the replicates by state, leaving out the states that none is in."""
-    states = ("complete", "diverged", "failed", "running", "waiting")
+    states = ("complete", "diverged", "failed", "pruned", "running", "waiting")
     parts = [f"{int(counts[state]):,} {state}" for state in states if counts[state]]
     total = _count(counts, "n_replicates", "replicate")
     return f"{total}: {', '.join(parts)}" if parts else total
+
+
+def pace_text(status: Mapping[str, Any]) -> str:
+    """Write who works on a sweep, how fast, and how long it will take.
+
+    Args:
+        status: as of `sweeps.sweep_status.read_status`.
+
+    Example:
+        >>> pace_text({"runs": [], "replicates_per_s": None, "left_s": None})
+        'no process works on it: run its spec again to go on'
+    """
+    runs = status["runs"]
+    if not runs:
+        return "no process works on it: run its spec again to go on"
+    hosts = ", ".join(dict.fromkeys(str(run["host"]) for run in runs))
+    workers = sum(int(run["workers"]) for run in runs)
+    parts = [f"{count_text(len(runs), 'run')} on {hosts}, {count_text(workers, 'worker')}"]
+    if status["replicates_per_s"]:
+        parts.append(f"{_rate_text(float(status['replicates_per_s']))} over the last minutes")
+    if status["left_s"] is not None:
+        parts.append(f"about {duration_text(float(status['left_s']))} left")
+    stops = {run["stop"] for run in runs if run["stop"]}
+    return " · ".join(parts + (["asked to stop"] if stops else []))
+
+
+def _rate_text(per_s: float) -> str:
+    if per_s >= 1:
+        return f"{per_s:,.0f} replicates/s" if per_s >= 10 else f"{per_s:.1f} replicates/s"
+    return f"{60 * per_s:.1f} replicates/min"
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration in the unit that suits it: ``40 s``, ``12 min``, ``3.5 h``, ``2 days``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.0f} days"
 
 
 def _count(counts: Counts, name: str, noun: str) -> str:

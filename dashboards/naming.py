@@ -119,3 +119,14 @@ def threshold_text(threshold: float) -> str:
 def count_text(count: int, noun: str) -> str:
     """Write a count with its noun: ``1 seed``, ``1,050 replicates``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def short_encoder(encoder: str) -> str:
+    """Return the name of an encoder without the folders of its files.
+
+    Example:
+        >>> short_encoder("weights:/models/resnet50.pth"), short_encoder("minilm")
+        ('weights:resnet50.pth', 'minilm')
+    """
+    kind, colon, path = encoder.partition(":")
+    return f"{kind}:{path.rsplit('/', 1)[-1]}" if colon and "/" in path else encoder

@@ -50,6 +50,7 @@ INDEX = f"""<!DOCTYPE html>
 <meta name="color-scheme" content="light dark">
 <title>{{%title%}}</title>
 {{%favicon%}}
+<script src="SCHEME_SCRIPT"></script>
 {{%css%}}
 <style>
 :root, [data-mantine-color-scheme="light"] {{{css_variables(LIGHT)}}}
@@ -58,10 +59,22 @@ INDEX = f"""<!DOCTYPE html>
 </head>
 <body>
 {{%app_entry%}}
+<noscript>These pages are drawn by JavaScript, which this browser does not run. The same figures
+are in the static report: sigmoidf1 report.</noscript>
 <footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
 </body>
 </html>
 """
+
+
+def index_string(scheme_script: str) -> str:
+    """Return the page that carries the app.
+
+    Args:
+        scheme_script: address of the script that sets the colour scheme before anything is
+            drawn, so that a dark page never flashes white.
+    """
+    return INDEX.replace("SCHEME_SCRIPT", scheme_script)
 
 
 def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
@@ -71,24 +84,51 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
         pages: path and name of each page, in the order of the navigation.
     """
     links = [
-        dmc.Anchor(name, id=f"to-{name.lower()}", href=path, refresh=False, className="nav-link")
+        dmc.Anchor(
+            name, id={"nav": path}, href=path, refresh=False, className="nav-link", unstyled=True
+        )
         for path, name in pages
     ]
     header = html.Header(
         [
             html.A("Skip to the page", href="#page", className="skip"),
-            html.Span("sigmoidF1 sweeps", className="brand"),
-            html.Nav(links, **parts.aria(label="Pages")),
-            html.Div(id="sweep-menu", className="sweep-menu"),
-            dmc.ColorSchemeToggle(
-                id="scheme-toggle",
-                lightIcon=html.Span("☀", **parts.aria(hidden="true")),
-                darkIcon=html.Span("☾", **parts.aria(hidden="true")),
-                size="lg",
-                variant="subtle",
-                color="gray",
-                **parts.aria(label="Switch between light and dark"),
+            html.Div(
+                [
+                    dmc.Anchor(
+                        [html.Span(className="logo", **parts.aria(hidden="true")), "sigmoidF1"],
+                        href="/",
+                        refresh=False,
+                        className="brand",
+                        unstyled=True,
+                    ),
+                    html.Div(id="sweep-menu", className="sweep-menu"),
+                    html.Div(id="strip", className="strip", role="status"),
+                    html.Div(
+                        [
+                            dmc.CopyButton(
+                                id="copy-link",
+                                value="",
+                                children="Copy link",
+                                copiedChildren="Link copied",
+                                size="compact-sm",
+                                buttonProps={"variant": "default", "fw": 500},
+                            ),
+                            dmc.ColorSchemeToggle(
+                                id="scheme-toggle",
+                                lightIcon=html.Span("☀", **parts.aria(hidden="true")),
+                                darkIcon=html.Span("☾", **parts.aria(hidden="true")),
+                                size="md",
+                                variant="subtle",
+                                color="gray",
+                                **parts.aria(label="Switch between light and dark"),
+                            ),
+                        ],
+                        className="tools",
+                    ),
+                ],
+                className="bar",
             ),
+            html.Nav(links, id="pages", **parts.aria(label="Pages")),
         ],
         className="top",
     )
@@ -96,14 +136,14 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
         [
             dcc.Location(id="url", refresh=False),
             dcc.Interval(id="tick", interval=int(POLL_S * 1000)),
-            *(dcc.Store(id=name) for name in ("current", "catalog", "token", "all-tokens")),
+            *(dcc.Store(id=name) for name in ("current", "catalog", "token", "strip-of")),
             dcc.Store(id="page-state", data=""),
             dcc.Store(id="viewport"),
             dcc.Store(id="scheme"),
             dcc.Store(id="document"),
             dcc.Store(id="view"),
+            dcc.Store(id="go"),
             header,
-            html.Div(id="strip", className="strip", role="status"),
             html.Div(id="store-notice", className="store-notice", role="status"),
             html.Main(html.P("Reading the store …", className="lead"), id="page", tabIndex="-1"),
         ],
@@ -115,6 +155,7 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
             "fontFamily": "var(--font)",
             "fontFamilyMonospace": "var(--mono)",
             "defaultRadius": "sm",
+            "cursorType": "pointer",
         },
         defaultColorScheme="auto",
     )
@@ -160,9 +201,8 @@ def sweep_menu(names: Sequence[str], current: str | None, path: str) -> Any:
 
 
 def state_strip(row: Any) -> list[Any]:
-    """Return the state of one sweep as a line below the header."""
+    """Return the state of one sweep, for the header."""
     return [
-        html.Strong(str(row["name"])),
         state_badge(row),
         html.Div(progress(row), className="strip-bar"),
         html.Span(counts_text(row), className="counts"),

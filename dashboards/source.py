@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
+from dashboards.answers import Answers
 from storage import frames
 from storage.errors import RecordError, StoreError, SweepNotFoundError
-from storage.records import SweepInfo
+from storage.records import STATES, SweepInfo
+from storage.seed_arrays import load_losses
 from storage.store import Store
 from sweeps.sensitivity.sweep_analysis import SweepAnalysis, analyse_sweep
+from sweeps.sweep_status import read_status
 
 T = TypeVar("T")
 
-_KEPT_ANSWERS = 256
-_TOKEN = (
-    "sweep_id",
-    "updated_at",
-    "n_replicates",
-    "waiting",
-    "running",
-    "complete",
-    "diverged",
-    "failed",
-)
+_KEPT_BYTES = 128 * 2**20
+# Of a sweep that is being written and takes long to read, reading takes at most this share.
+_READING_SHARE = 0.1
+_SHORT_READ_S, _LONGEST_HOLD_S = 0.25, 60.0
+_TOKEN = ("sweep_id", "updated_at", "n_cells", "n_replicates", *STATES)
+_SHARED = ("hyperparameters", "training", "head", "parameters")
+
+
+class _Seen(NamedTuple):
+    """The state of a sweep that answers are given for, since when, and what reading it took."""
+
+    token: str
+    since: float
+    cost_s: float
 
 
 class Source:
@@ -39,7 +45,8 @@ class Source:
 
     Args:
         store: an open store, or the URL of one (opened read-only, never created).
-        max_age_s: seconds for which the counts that tell of a change are taken as they are.
+        max_age_s: seconds for which the counts that tell of a change are taken as they are; longer
+            where counting takes long, and never with 0.
 
     Example:
         >>> source = Source("sqlite:///sweeps.db")            # doctest: +SKIP
@@ -49,10 +56,13 @@ class Source:
     def __init__(self, store: Store | str, *, max_age_s: float = 1.0) -> None:
         self._url = store if isinstance(store, str) else None
         self._store = None if isinstance(store, str) else store
-        self._answers: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._answers = Answers(_KEPT_BYTES)
         self._table: pd.DataFrame | None = None
-        self._read_at = 0.0
+        self._words: dict[str, str] = {}
+        self._fresh_until = 0.0
         self._max_age_s = max_age_s
+        self._seen: dict[str, _Seen] = {}
+        self._statuses: dict[str, tuple[float, dict[str, Any]]] = {}
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -63,18 +73,67 @@ class Source:
                 self._store = None
 
     def sweeps(self) -> pd.DataFrame:
-        """Return every sweep with its counts, read anew when older than ``max_age_s``."""
+        """Return every sweep with its counts, read anew when older than ``max_age_s``.
+
+        A table that takes long to count is read less often: one query serves every viewer.
+        """
         with self._lock:
-            if self._table is None or time.monotonic() - self._read_at > self._max_age_s:
+            if self._table is None or time.monotonic() > self._fresh_until:
+                began = time.monotonic()
                 self._table = self._read(frames.load_sweeps)
-                self._read_at = time.monotonic()
+                self._words = {
+                    str(row["name"]): "/".join(str(row[name]) for name in _TOKEN)
+                    for row in self._table.to_dict("records")
+                }
+                self._fresh_until = time.monotonic() + self._age(time.monotonic() - began)
             return self._table
 
-    def token(self, sweep: str) -> str:
+    def status(self, sweep: str) -> dict[str, Any]:
+        """Return who works on a sweep, how fast and for how long yet.
+
+        One short query, asked again after ``max_age_s`` at the earliest, for all viewers.
+
+        Raises:
+            SweepNotFoundError: there is no such sweep.
+        """
+        with self._lock:
+            until, known = self._statuses.get(sweep, (0.0, None))
+            if known is None or time.monotonic() > until:
+                began = time.monotonic()
+                known = self._read(lambda store: read_status(store, sweep))
+                age = self._age(time.monotonic() - began)
+                self._statuses[sweep] = (time.monotonic() + age, known)
+            return known
+
+    def word(self, sweep: str) -> str:
         """Return a word that changes whenever rows of ``sweep`` do; "" when there is none."""
-        table = self.sweeps()
-        rows = table[table["name"] == sweep]
-        return "" if rows.empty else "/".join(str(rows.iloc[0][name]) for name in _TOKEN)
+        self.sweeps()
+        return self._words.get(sweep, "")
+
+    def token(self, sweep: str) -> str:
+        """Return the `word` of the state for which answers are given.
+
+        While a sweep is written that takes long to read, it follows only as often as reading it
+        anew takes a tenth of the time.
+        """
+        now = self.word(sweep)
+        with self._lock:
+            seen = self._seen.get(sweep)
+            if seen is None or (now != seen.token and self._is_over(seen)):
+                self._seen[sweep] = seen = _Seen(now, time.monotonic(), 0.0)
+                self._answers.forget(lambda key: key[0] == sweep and key[1] != now)
+            return seen.token
+
+    def _age(self, took_s: float) -> float:
+        """Return for how long an answer is taken as it is: long for one that took long."""
+        if took_s < _SHORT_READ_S or self._max_age_s == 0:
+            return self._max_age_s
+        return max(self._max_age_s, took_s / _READING_SHARE)
+
+    def _is_over(self, seen: _Seen) -> bool:
+        if seen.cost_s < _SHORT_READ_S or self._max_age_s == 0:
+            return True
+        return time.monotonic() - seen.since > min(_LONGEST_HOLD_S, seen.cost_s / _READING_SHARE)
 
     def sweep(self, sweep: str) -> SweepInfo:
         """Return what was planned and recorded of one sweep as a whole."""
@@ -82,17 +141,12 @@ class Source:
 
     def losses(self, sweep: str) -> list[str]:
         """Return the losses of a sweep in the order of its plan."""
-        cells = self.cells(sweep)
-        return [str(loss) for loss in cells.sort_values("ordinal")["loss"].unique()]
+        return self._kept(sweep, ("losses",), lambda store: load_losses(store, sweep))
 
     def cells(self, sweep: str, loss: str | None = None) -> pd.DataFrame:
         """Return the cells of a sweep, or of one loss of it, in the order of its plan."""
         only = None if loss is None else [loss]
-        return self._kept(
-            sweep,
-            ("cells", loss),
-            lambda store: frames.load_cells(store, sweep, losses=only).sort_values("ordinal"),
-        )
+        return self._kept(sweep, ("cells", loss), lambda store: _cells(store, sweep, only))
 
     def replicates(self, sweep: str, loss: str | None = None) -> pd.DataFrame:
         """Return every planned replicate with its state and objective."""
@@ -124,18 +178,30 @@ class Source:
         """
         return self._kept(sweep, ("analysis",), lambda store: analyse_sweep(store, sweep))
 
+    def ask(self, sweep: str, question: tuple[Any, ...], load: Callable[[Store], T]) -> T:
+        """Return what ``load`` reads of a sweep; kept under ``question`` until its rows change.
+
+        Args:
+            sweep: name of the sweep.
+            question: what is asked, hashable and unlike any other question of the sweep.
+            load: reads the answer from the open store.
+        """
+        return self._kept(sweep, question, load)
+
     def _kept(self, sweep: str, question: tuple[Any, ...], load: Callable[[Store], T]) -> T:
-        key = (sweep, self.token(sweep), *question)
+        def make() -> T:
+            began = time.monotonic()
+            answer = self._read(load)
+            self._add_cost(sweep, time.monotonic() - began)
+            return answer
+
+        return self._answers.get((sweep, self.token(sweep), *question), make)
+
+    def _add_cost(self, sweep: str, seconds: float) -> None:
         with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-        answer = self._read(load)
-        with self._lock:
-            self._answers[key] = answer
-            while len(self._answers) > _KEPT_ANSWERS:
-                self._answers.popitem(last=False)
-        return answer
+            seen = self._seen.get(sweep)
+            if seen is not None:
+                self._seen[sweep] = seen._replace(cost_s=seen.cost_s + seconds)
 
     def _read(self, load: Callable[[Store], T]) -> T:
         with self._lock:
@@ -151,3 +217,14 @@ class Source:
             if not isinstance(error, SweepNotFoundError | RecordError):
                 self.close()
             raise
+
+
+def _cells(store: Store, sweep: str, losses: list[str] | None) -> pd.DataFrame:
+    """Return the cells in the order of the plan; equal settings of cells are one object."""
+    cells = frames.load_cells(store, sweep, losses=losses)
+    cells = cells.sort_values("ordinal", ignore_index=True)
+    known: dict[str, Any] = {}
+    for name in _SHARED:
+        shared = (known.setdefault(json.dumps(item, default=str), item) for item in cells[name])
+        cells[name] = pd.Series(list(shared), dtype="object", index=cells.index)
+    return cells

@@ -33,6 +33,10 @@ SCALE: tuple[str, ...] = (
 )
 
 
+# Beyond this share of the scale its colours are bright: marks and words on them are dark.
+BRIGHT_FROM = 0.55
+
+
 @dataclass(frozen=True)
 class Theme:
     """The colours of one scheme; figures and style sheets take every colour from here."""
@@ -48,6 +52,7 @@ class Theme:
     blank_mark: str
     diverged: str
     failed: str
+    pruned: str
     waiting: str
     box: str
     box_fill: str
@@ -65,6 +70,7 @@ LIGHT = Theme(
     blank_mark="#c3c9cf",
     diverged="#c2410c",
     failed="#9d174d",
+    pruned="#57606a",
     waiting="#5d666f",
     box="#1f6f78",
     box_fill="rgba(31, 111, 120, 0.14)",
@@ -81,6 +87,7 @@ DARK = Theme(
     blank_mark="#4b545d",
     diverged="#fb923c",
     failed="#f472b6",
+    pruned="#c4ccd4",
     waiting="#9aa4ae",
     box="#5cc2c9",
     box_fill="rgba(92, 194, 201, 0.18)",
@@ -95,7 +102,18 @@ def get_theme(scheme: str) -> Theme:
 
 def css_variables(theme: Theme) -> str:
     """Return the colours and fonts as CSS custom properties, for a style sheet to name."""
-    names = ("page", "surface", "ink", "muted", "line", "accent", "diverged", "failed", "waiting")
+    names = [
+        "page",
+        "surface",
+        "ink",
+        "muted",
+        "line",
+        "accent",
+        "diverged",
+        "failed",
+        "pruned",
+        "waiting",
+    ]
     colours = "".join(f"--{name}:{getattr(theme, name)};" for name in names)
     return f"{colours}--font:{FONT};--mono:{MONO};color-scheme:{theme.scheme};"
 
@@ -130,7 +148,7 @@ def is_bright(fraction: float, *, higher_is_better: bool = True) -> bool:
         higher_is_better: whether the scale runs from dark (low) to bright (high).
     """
     position = fraction if higher_is_better else 1.0 - fraction
-    return position > 0.55
+    return position > BRIGHT_FROM
 
 
 def style_figure(figure: go.Figure, theme: Theme) -> go.Figure:

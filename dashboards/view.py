@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 SPLITS = ("validation", "test")
 _HOLD = "hold."
+_KNOWN = ("sweep", "loss", "metric", "split", "t", "x", "y")
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
+_LONGEST = 400
 
 
 class ViewError(ValueError):
@@ -28,6 +33,8 @@ class View:
         x: hyperparameter across.
         y: hyperparameter upwards.
         held: value, or ``average``, of each other hyperparameter.
+        extra: whatever else a page keeps, ``PAGE.NAME`` to its text (``map.agg`` to ``median``);
+            read it with `choice`, `number` and `words`, write it with `having`.
     """
 
     sweep: str | None = None
@@ -38,13 +45,14 @@ class View:
     x: str | None = None
     y: str | None = None
     held: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, search: str | None) -> View:
-        """Read the query of an address, such as ``?sweep=films&t=0.05``.
+        """Read the query of an address, such as ``?sweep=films&t=0.05&map.agg=median``.
 
         Raises:
-            ViewError: the split or the threshold is not one.
+            ViewError: the split or the threshold is not one, or a name or text is no such thing.
         """
         query = dict(parse_qsl((search or "").removeprefix("?")))
         split = query.get("split")
@@ -52,6 +60,13 @@ class View:
             raise ViewError(
                 f"The split of an address must be {' or '.join(SPLITS)}, but got '{split}'."
             )
+        rest = {k: v for k, v in query.items() if k not in _KNOWN and not k.startswith(_HOLD)}
+        for name, text in rest.items():
+            if not _NAME.fullmatch(name) or len(text) > _LONGEST:
+                raise ViewError(
+                    "An address names its settings in small letters, each with at most "
+                    f"{_LONGEST} characters, but got '{name[:40]}={text[:40]}'."
+                )
         return cls(
             sweep=query.get("sweep"),
             loss=query.get("loss"),
@@ -61,6 +76,7 @@ class View:
             x=query.get("x"),
             y=query.get("y"),
             held={k.removeprefix(_HOLD): v for k, v in query.items() if k.startswith(_HOLD)},
+            extra=rest,
         )
 
     def query(self) -> str:
@@ -75,8 +91,60 @@ class View:
             "y": self.y,
         }
         items |= {_HOLD + name: value for name, value in self.held.items()}
+        items |= self.extra
         given = {key: value for key, value in items.items() if value is not None}
         return f"?{urlencode(given)}" if given else ""
+
+    def having(self, **extra: object) -> View:
+        """Return the view with more in `extra`; None takes a name out, ``_`` in it is a dot.
+
+        Example:
+            >>> View(sweep="films").having(map_agg="median", map_low=None).query()
+            '?sweep=films&map.agg=median'
+        """
+        kept = dict(self.extra)
+        for name, value in extra.items():
+            dotted = name.replace("_", ".", 1)
+            kept.pop(dotted, None)
+            if value is not None:
+                kept[dotted] = f"{value:.6g}" if isinstance(value, float) else str(value)
+        return replace(self, extra=kept)
+
+    def choice(self, name: str, known: Sequence[str], default: str) -> str:
+        """Return the text under ``name`` of `extra`, one of ``known``, or the default.
+
+        Raises:
+            ViewError: it is none of them.
+        """
+        text = self.extra.get(name, default)
+        if text not in known:
+            raise ViewError(
+                f"The address's {name} must be one of {', '.join(known)}, but got '{text}'."
+            )
+        return text
+
+    def number(self, name: str, *, low: float = -math.inf, high: float = math.inf) -> float | None:
+        """Return the number under ``name`` of `extra`, or None where there is none.
+
+        Raises:
+            ViewError: it is no number, or lies outside of ``low`` to ``high``.
+        """
+        text = self.extra.get(name)
+        if text is None:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and low <= value <= high):
+            within = f" from {low:g} to {high:g}" if math.isfinite(low) else ""
+            raise ViewError(f"The address's {name} must be a number{within}, but got '{text}'.")
+        return value
+
+    def words(self, name: str) -> list[str] | None:
+        """Return the texts under ``name`` of `extra`, parted by commas, or None."""
+        text = self.extra.get(name)
+        return None if text is None else [word for word in text.split(",") if word]
 
 
 def _threshold(text: str | None) -> float | None:
@@ -85,7 +153,7 @@ def _threshold(text: str | None) -> float | None:
     try:
         threshold = float(text)
     except ValueError:
-        threshold = float("nan")
+        threshold = math.nan
     if not 0.0 < threshold < 1.0:
         raise ViewError(
             f"The threshold t of an address must be a number between 0 and 1, but got '{text}'."

@@ -2,8 +2,6 @@
 (function () {
   "use strict";
 
-  const PATHS = ["/", "/map", "/losses", "/about"];
-
   function bucket() {
     if (window.innerWidth < 640) { return "narrow"; }
     return window.innerWidth < 1060 ? "medium" : "wide";
@@ -17,21 +15,14 @@
     return "?" + params.toString();
   }
 
-  /* The split is not carried over: a map is read on validation, losses are compared on test. */
-  function links(current) {
+  /* The split is not carried over: a map is read on validation, losses are compared on test.
+     Nor is the cell of the cell's page. */
+  function carried(current) {
     const params = new URLSearchParams(window.location.search);
     params.delete("split");
+    params.delete("cell.key");
     if (current) { params.set("sweep", current); }
-    const query = params.toString();
-    return PATHS.map(function (path) {
-      return path === "/" || !query ? path : path + "?" + query;
-    });
-  }
-
-  function marks() {
-    return PATHS.map(function (path) {
-      return path === window.location.pathname ? "nav-link is-current" : "nav-link";
-    });
+    return params.toString();
   }
 
   function scheme() {
@@ -47,6 +38,10 @@
     }
   }).observe(document.documentElement, { attributeFilter: ["data-mantine-color-scheme"] });
 
+  /* Drawings asked for: the position under way, and the latest one wished for meanwhile. */
+  const slide = { underway: null, wished: null, since: 0 };
+  const PATIENCE_MS = 4000;
+
   let timer = null;
   let width = null;
   window.addEventListener("resize", function () {
@@ -61,7 +56,7 @@
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     view: {
-      address: function (view, current) {
+      address: function (view, current, path, search, ids) {
         const called = window.dash_clientside.callback_context.triggered_id;
         if (called === "view" && view && view.path === window.location.pathname) {
           const query = merged(view.query, view.whole);
@@ -69,7 +64,38 @@
             window.history.state, "", window.location.pathname + query
           );
         }
-        return links(current).concat(marks());
+        const query = carried(current);
+        const links = ids.map(function (id) {
+          return id.nav === "/" || !query ? id.nav : id.nav + "?" + query;
+        });
+        const marks = ids.map(function (id) {
+          return id.nav === window.location.pathname ? "nav-link is-current" : "nav-link";
+        });
+        return [links, marks, window.location.href];
+      },
+      latest: function (position) {
+        const late = Date.now() - slide.since > PATIENCE_MS;
+        if (slide.underway !== null && !late) {
+          slide.wished = position;
+          return window.dash_clientside.no_update;
+        }
+        slide.underway = position;
+        slide.since = Date.now();
+        return position;
+      },
+      drawn: function (position) {
+        const wished = slide.wished;
+        slide.underway = null;
+        slide.wished = null;
+        if (wished !== null && wished !== position) {
+          slide.underway = wished;
+          slide.since = Date.now();
+          window.dash_clientside.set_props("map-position", { data: wished });
+        }
+      },
+      fixScale: function (clicks, span, low) {
+        const fixed = low !== "" && low !== null && low !== undefined;
+        return fixed || !span ? ["", ""] : span;
       },
       context: function (viewport, scheme, token) {
         return { viewport: viewport, scheme: scheme, token: token };
@@ -81,6 +107,14 @@
       scheme: function () {
         told = scheme();
         return told;
+      },
+      /* To another page of the app, as a link goes there: without loading it anew. */
+      go: function (address) {
+        if (address) {
+          window.history.pushState({}, "", address);
+          window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+          window.scrollTo(0, 0);
+        }
       },
       title: function (title) {
         if (title) { document.title = title; }

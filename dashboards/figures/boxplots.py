@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,37 +10,58 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from dashboards.figures.captions import CONVENTIONS, FigureText, objective_text, threshold_fact
+from dashboards.figures.cell_reads import read_cells
+from dashboards.figures.cells import best_cells, describe_cells
+from dashboards.figures.heatmap_cells import load_plan
 from dashboards.figures.selection import (
     PAPER_METRICS,
     RULE,
     BestCell,
-    best_of_losses,
     describe_metric,
     known_threshold,
 )
+from dashboards.figures.tuned import TUNED_RULE, tuned_cells
 from dashboards.naming import metric_name, paper_name
+from dashboards.paper_numbers import paper_tables
 from dashboards.source import Source
+from storage.records import STATES
 
 
 class BoxRow(NamedTuple):
-    """One loss: its best cell, or None, and the states of all its replicates."""
+    """One loss: its chosen cell, or None, the states of its replicates, and its threshold.
+
+    ``chosen_by`` is the mean on validation, at ``threshold``, by which the cell was chosen.
+    """
 
     loss: str
     best: BestCell | None
     states: Mapping[str, int]
+    threshold: float
+    chosen_by: float
 
 
 class BoxPanel(NamedTuple):
-    """One metric: per loss the seeds of its best cell (``seed``, ``value``), and the levels."""
+    """One metric: per loss the seeds of its chosen cell (``seed``, ``value``), and the levels.
+
+    ``threshold`` is None for a metric that takes none, and where each loss has its own.
+    ``printed`` is the paper's name of the metric, if it has one.
+    """
 
     metric: str
     threshold: float | None
     seeds: Mapping[str, pd.DataFrame]
     levels: Mapping[str, float]
+    printed: str | None
+    higher_is_better: bool
 
 
 class BoxplotData(NamedTuple):
-    """What the box plots show: rows are losses in the order of the plan, panels are metrics."""
+    """What the box plots show: rows are losses in the order of the plan, panels are metrics.
+
+    With ``tuned`` each row has the threshold that validation chose together with its cell, and
+    ``threshold`` is the objective's, which no row need have. ``leader`` is the loss whose chosen
+    cell is best by what it was chosen by.
+    """
 
     sweep: str
     dataset: str
@@ -49,6 +71,8 @@ class BoxplotData(NamedTuple):
     objective: Mapping[str, Any]
     rows: tuple[BoxRow, ...]
     panels: tuple[BoxPanel, ...]
+    tuned: bool
+    leader: str | None
 
 
 def boxplot_data(
@@ -58,8 +82,9 @@ def boxplot_data(
     metrics: Sequence[str] | None = None,
     split: str = "test",
     threshold: float | None = None,
+    tuned: bool = False,
 ) -> BoxplotData:
-    """Collect, for the best cell of each loss, the value of each metric at every seed.
+    """Collect, for the chosen cell of each loss, the value of each metric at every seed.
 
     The cell is chosen by the sweep's objective (on validation) and shown on ``split``.
 
@@ -69,78 +94,132 @@ def boxplot_data(
         metrics: one panel each; by default those of the paper that the sweep kept.
         split: the split to show.
         threshold: a kept threshold in (0, 1), for the metrics kept as curves; the others stay at
-            the objective's.
+            the objective's. Ignored when tuned.
+        tuned: give each loss the cell and threshold that are best on validation together, see
+            `dashboards.figures.tuned`.
 
     Returns:
         The data of the figure; only complete replicates have a value, the rest are counted.
 
     Raises:
-        FigureError: unknown metric or threshold.
+        FigureError: unknown metric or threshold, or nothing to tune.
         StoreError: the store cannot be read, or has no such sweep.
 
-    Source: Bénédict et al. (2022), Figures 4 to 7 (five seeds a loss).
+    Source: Bénédict et al. (2022), Figures 4 to 7 (five seeds a loss) and 8 (moved thresholds).
+
+    Example:
+        >>> data = boxplot_data(Source("sqlite:///sweeps.db"), "films", tuned=True)
+        ... # doctest: +SKIP
+        >>> [(row.loss, row.threshold) for row in data.rows]  # doctest: +SKIP
+        [('sigmoid_f1', 0.43), ('focal', 0.21)]
     """
     info = source.sweep(sweep)
     kept = {described["name"] for described in info.metrics}
     wanted = [name for name in PAPER_METRICS if name in kept] if metrics is None else metrics
-    replicates = source.replicates(sweep)
-    best = best_of_losses(info, source.cells(sweep), replicates)
-    rows = [
-        BoxRow(
-            loss,
-            best.get(loss),
-            Counter(replicates.loc[replicates["loss"] == loss, "state"].tolist()),
-        )
-        for loss in source.losses(sweep)
-    ]
+    rows = _rows(source, sweep, threshold, tuned)
+    printed = next((table.columns for table in paper_tables(info.dataset)), None)
+    reads = read_cells(source, sweep, [row.best.cell_id for row in rows if row.best])
     panels = []
     for metric in wanted:
         described = describe_metric(info, metric)
-        at = known_threshold(info, described, threshold)
         seeds = {}
-        for loss, cell in best.items():
-            values = source.scores(sweep, loss, metric, split, at)
-            values = values[(values["cell_id"] == cell.cell_id) & (values["state"] == "complete")]
-            seeds[loss] = values[["seed", "value"]].dropna().sort_values("seed")
-        shown = info.objective["threshold"] if at is None else at
+        for row in rows:
+            if row.best is None:
+                continue
+            at = known_threshold(info, described, row.threshold)
+            seeds[row.loss] = reads.seeds(row.best.cell_id, metric, split, at)
+        at = known_threshold(info, described, threshold)
+        shown = float(info.objective["threshold"]) if at is None else at
+        own_each = tuned and described["curve"]
         levels = {
             name: float(level[split][metric])
             for name, level in info.baselines.items()
             if metric in level.get(split, {})
         }
-        panels.append(BoxPanel(metric, shown if described["thresholded"] else None, seeds, levels))
+        panels.append(
+            BoxPanel(
+                metric=metric,
+                threshold=shown if described["thresholded"] and not own_each else None,
+                seeds=seeds,
+                levels=levels,
+                printed=paper_name(metric) if printed is None else printed.get(metric),
+                higher_is_better=described["higher_is_better"],
+            )
+        )
     cuts = [panel.threshold for panel in panels if panel.threshold is not None]
     return BoxplotData(
         sweep=sweep,
         dataset=info.dataset,
         encoder=info.encoder,
         split=split,
-        threshold=cuts[0] if cuts else info.objective["threshold"],
+        threshold=cuts[0] if cuts and not tuned else info.objective["threshold"],
         objective=info.objective,
-        rows=tuple(rows),
+        rows=rows,
         panels=tuple(panels),
+        tuned=tuned,
+        leader=_leader(rows, describe_metric(info, info.objective["metric"])["higher_is_better"]),
     )
+
+
+def _leader(rows: Sequence[BoxRow], higher_is_better: bool) -> str | None:
+    known = [(row.chosen_by, row.loss) for row in rows if math.isfinite(row.chosen_by)]
+    pick = max if higher_is_better else min
+    return pick(known, key=lambda item: item[0])[1] if known else None
+
+
+def _rows(source: Source, sweep: str, threshold: float | None, tuned: bool) -> tuple[BoxRow, ...]:
+    info = source.sweep(sweep)
+    at = known_threshold(info, {"curve": True}, threshold)
+    shown = float(info.objective["threshold"]) if at is None else at
+    choice = tuned_cells(source, sweep) if tuned else {}
+    if tuned:
+        described = describe_cells(source, sweep, [cell.cell_id for cell in choice.values()])
+        best = dict(zip(choice, described, strict=True))
+        means = {loss: cell.mean for loss, cell in choice.items()}
+    else:
+        best = best_cells(source, sweep)
+        means = {loss: cell.mean for loss, cell in best.items()}
+    rows = []
+    for loss in source.losses(sweep):
+        plan = load_plan(source, sweep, loss)
+        states = Counter({state: int(plan.in_state(state).sum()) for state in STATES})
+        rows.append(
+            BoxRow(
+                loss,
+                best.get(loss),
+                +states,
+                choice[loss].threshold if loss in choice else shown,
+                means.get(loss, math.nan),
+            )
+        )
+    return tuple(rows)
 
 
 def boxplot_text(data: BoxplotData) -> FigureText:
     """Return the words of the box plots: what is shown, how cells were chosen, the names."""
     names = [
-        f"{metric_name(panel.metric)} is the paper's {paper_name(panel.metric)}"
+        f"{metric_name(panel.metric)} is the paper's {panel.printed}"
         for panel in data.panels
-        if paper_name(panel.metric)
+        if panel.printed
     ]
+    rule = TUNED_RULE if data.tuned else RULE
     caption = [
-        f"Each row is the best cell of one loss by {objective_text(data.objective)} ({RULE}).",
+        f"Each row is the best cell of one loss by {objective_text(data.objective)} ({rule})."
+        if not data.tuned
+        else f"Each row is one loss: {rule}, by mean {metric_name(data.objective['metric'])}; "
+        "every metric that a threshold enters is then read at it.",
         "A point is a seed; the box spans the quartiles (linear interpolation), the line in it "
-        "is the median. The dashed line is predicting every label for every example.",
+        "is the median. The dashed line is predicting every label for every example, the dotted "
+        "one predicting none.",
         CONVENTIONS,
     ]
     if names:
-        caption.append(f"Names as in the paper's Table 3: {'; '.join(names)}.")
+        table = next((t for t in paper_tables(data.dataset)), None)
+        where = "the paper's Table 3" if table is None else f"its {table.table}"
+        caption.append(f"Names as in {where}: {'; '.join(names)}.")
+    at = "thresholds tuned on validation" if data.tuned else threshold_fact(data.threshold)
     return FigureText(
         title="The best cell of each loss, seed by seed",
-        subtitle=" · ".join(
-            [data.sweep, f"{data.split} split", threshold_fact(data.threshold), "every seed drawn"]
-        ),
+        subtitle=" · ".join([data.sweep, f"{data.split} split", at, "every seed drawn"]),
         caption=" ".join(caption),
     )

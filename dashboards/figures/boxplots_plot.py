@@ -11,30 +11,42 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.figures.boxplots import BoxPanel, BoxplotData, BoxRow, boxplot_text
-from dashboards.naming import count_text, metric_name, paper_name, score_text, settings_text
+from dashboards.naming import (
+    count_text,
+    metric_name,
+    score_text,
+    settings_text,
+    threshold_text,
+)
 from dashboards.theme import Theme, get_theme, style_figure
 
 # Pixels.
-_ROW, _HEAD, _FOOT, _LEFT, _TITLE = 58, 64, 40, 168, 70
+_ROW, _HEAD, _FOOT, _LEFT, _TITLE = 58, 78, 40, 168, 70
+_LEVELS = {
+    "predict_all": ("predict-all", "┆", "dash"),
+    "predict_none": ("predict-none", "┊", "dot"),
+}
 _STATES = ("diverged", "failed", "waiting", "running")
 
 
-def row_label(row: BoxRow) -> str:
-    """Return the label of a loss on two lines: its name; its settings and n."""
+def row_label(row: BoxRow, *, tuned: bool = False) -> str:
+    """Return the label of a loss: its name; its settings and n, and its own threshold if tuned."""
     if row.best is None:
         counts = [count_text(row.states[s], "seed") + f" {s}" for s in _STATES if row.states.get(s)]
         facts = ", ".join(counts) or "no finished cell"
     else:
-        short = settings_text(row.best.settings)
         n = f"n = {row.best.n}"
         if row.best.n < row.best.planned:
             n += f" of {row.best.planned}"
-        facts = f"{short} · {n}" if short else n
+        if tuned:
+            n = f"t = {threshold_text(row.threshold)} · {n}"
+        facts = " · ".join(filter(None, (settings_text(row.best.settings), n)))
     # The label's column is narrow: what does not fit goes to a third line.
-    if len(facts) > 26 and ", " in facts:
-        middle = facts.find(", ", len(facts) // 2 - 4)
+    if len(facts) > 26:
+        sign = " · " if tuned and " · " in facts else ", "
+        middle = facts.find(sign, 0 if sign == " · " else len(facts) // 2 - 4)
         if middle > 0:
-            facts = f"{facts[: middle + 1]}<br>{facts[middle + 2 :]}"
+            facts = f"{facts[:middle]}{sign.rstrip()}<br>{facts[middle + len(sign) :]}"
     return f"{html.escape(row.loss)}<br><span style='font-size:11px'>{facts}</span>"
 
 
@@ -87,7 +99,7 @@ def plot_boxplots(
     figure.update_xaxes(nticks=5, ticklen=4, ticks="outside", fixedrange=True)
     figure.update_yaxes(
         tickvals=list(range(len(data.rows))),
-        ticktext=[row_label(row) for row in data.rows],
+        ticktext=[row_label(row, tuned=data.tuned) for row in data.rows],
         range=[len(data.rows) - 0.5, -0.5],
         showgrid=False,
         tickfont={"size": 12.5, "color": theme.ink},
@@ -158,21 +170,19 @@ def _finish_panel(
 ) -> None:
     low, high = panel_range(panel)
     figure.update_xaxes(range=[low, high], **place)
-    paper = paper_name(panel.metric)
     lines = [f"<b>{metric_name(panel.metric)}</b>"]
-    if paper:
-        lines.append(f"paper: {paper}")
+    if panel.printed:
+        lines.append(f"paper: {panel.printed}")
     note = {"showarrow": False, "align": "left", "font": {"size": 11, "color": theme.muted}}
-    level = panel.levels.get("predict_all", math.nan)
-    words = f"predict-all {score_text(level)}"
-    inside = low <= level <= high
-    if math.isfinite(level) and not inside:
-        lines.append(f"◂ {words}" if level < low else f"{words} ▸")
-    elif inside:
-        lines.append(f"┆ {words}")
-        figure.add_vline(
-            x=level, line={"color": theme.muted, "width": 1.2, "dash": "dash"}, **place
-        )
+    for name, (label, sign, dash) in _LEVELS.items():
+        level = panel.levels.get(name, math.nan)
+        words = f"{label} {score_text(level)}"
+        if low <= level <= high:
+            lines.append(f"{sign} {words}")
+            line = {"color": theme.muted, "width": 1.2, "dash": dash}
+            figure.add_vline(x=level, line=line, **place)
+        elif math.isfinite(level):
+            lines.append(f"◂ {words}" if level < low else f"{words} ▸")
     text = f"{lines[0]}<br><span style='font-size:11px'>{'<br>'.join(lines[1:])}</span>"
     figure.add_annotation(
         text=text,

@@ -11,6 +11,7 @@ from dashboards.figures.heatmap import HeatmapData
 _FENCE = 3.0
 _OUTLIERS = 0.05
 _SMALLEST_SPAN = 0.002
+_SMALLEST_SPREAD = 1e-4
 
 
 class ColourRange(NamedTuple):
@@ -31,13 +32,16 @@ def colour_range(data: HeatmapData) -> ColourRange:
 
     The span is that of the cells that did not collapse. An end is cut at three interquartile
     ranges beyond the quartiles (Tukey's outer fence) where at most one cell in twenty lies beyond
-    it: a few ruined cells must not bleach the map, and many cells are no outliers.
+    it: a few ruined cells must not bleach the map, and many cells are no outliers. A span that
+    was asked for (``data.span``) is taken as it is, so that two maps compare.
     """
-    means = data.mean[np.isfinite(data.mean)]
-    if not means.size:
+    shown = data.value[np.isfinite(data.value)]
+    if data.span is not None:
+        return _counted(*data.span, shown)
+    if not shown.size:
         return ColourRange(0.0, 1.0, 0, 0)
-    useful = data.mean[np.isfinite(data.mean) & ~data.collapsed]
-    values = useful if useful.size else means
+    useful = data.value[np.isfinite(data.value) & ~data.collapsed]
+    values = useful if useful.size else shown
     first, third = np.quantile(values, [0.25, 0.75])
     reach = _FENCE * (third - first)
     low, high = float(values.min()), float(values.max())
@@ -45,10 +49,15 @@ def colour_range(data: HeatmapData) -> ColourRange:
         low = float(max(low, first - reach))
     if np.mean(values > third + reach) <= _OUTLIERS:
         high = float(min(high, third + reach))
-    if high - low < _SMALLEST_SPAN:
+    smallest = {"sd": _SMALLEST_SPREAD, "n": 1.0}.get(data.aggregate, _SMALLEST_SPAN)
+    if high - low < smallest:
         middle = (low + high) / 2
-        low, high = middle - _SMALLEST_SPAN / 2, middle + _SMALLEST_SPAN / 2
+        low, high = middle - smallest / 2, middle + smallest / 2
+    return _counted(low, high, shown)
+
+
+def _counted(low: float, high: float, shown: np.ndarray) -> ColourRange:
     slack = 1e-12
     return ColourRange(
-        low, high, int((means < low - slack).sum()), int((means > high + slack).sum())
+        low, high, int((shown < low - slack).sum()), int((shown > high + slack).sum())
     )

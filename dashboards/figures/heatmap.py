@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from dashboards.figures.grid import (
-    PREFIX,
-    Axis,
-    FigureError,
-    cells_of_slice,
-    choose_axes,
-    choose_slice,
-    make_axis,
-    varying_parameters,
+from dashboards.figures.axes import Axis, Spacing, make_axis, needs_bins
+from dashboards.figures.grid import FigureError, choose_axes, choose_slice, rows_of_slice
+from dashboards.figures.heatmap_cells import (
+    AGGREGATES,
+    Aggregate,
+    CellValues,
+    LossPlan,
+    best_row,
+    describe_row,
+    load_collapsed,
+    load_plan,
+    load_values,
+    summarise,
 )
-from dashboards.figures.selection import BestCell, best_cell, describe_metric, known_threshold
+from dashboards.figures.heatmap_positions import count_states, levels_of, spread_values
+from dashboards.figures.selection import BestCell, describe_metric, known_threshold
+from dashboards.figures.settings import IntArray
 from dashboards.naming import AVERAGE
 from dashboards.source import Source
+from storage.seed_arrays import load_reasons
 
-# Kept curves are 16-bit fixed point; a precision of predict-all is met within this.
-_STEP = 2e-5
+MAX_SEEDS_NAMED = 12
+# Words for every position are made up to so many; beyond, numbers and one template.
+MOST_TEXTS = 1200
 
 
 class HeatmapData(NamedTuple):
     """What a map shows, as plain arrays of shape (len(y.values), len(x.values)).
 
-    ``mean`` and ``sd`` are over the seeds with a value, NaN where there is none; ``sd`` is the
-    sample standard deviation. With averaged settings a position holds several cells: ``mean`` is
-    then the mean of their means and ``sd`` the root mean square of their standard deviations, so
-    that it still speaks of seeds alone. ``nothing`` and ``everything`` count the seeds that
-    predict no label that is right, or every label, at the threshold.
+    ``value`` is what is coloured: ``aggregate`` over the complete seeds among ``seeds``, NaN where
+    there is none. ``mean``, ``sd`` (sample standard deviation), ``low`` and ``high`` (interval of
+    the mean) are there whatever is coloured. With averaged settings or bins a position holds
+    several cells: each number is then the mean of the cells' own (``sd`` the root mean square, so
+    that it still speaks of seeds alone; ``n`` the sum). ``nothing`` and ``everything`` count the
+    seeds that predict no label that is right, or every label, at the threshold.
+
+    ``plan`` holds the loss's cells, ``rows`` those shown and ``place`` (len(rows),) their flat
+    positions; ``numbers`` (len(rows), S) are the values of their seeds, ``each`` their aggregates.
+    ``reasons`` say by cell id and seed why a replicate has no value, on maps small enough to tell.
+    ``tied`` and ``plateau`` mark positions once `heatmap_outlines` was asked for them.
     """
 
     sweep: str
@@ -48,21 +62,38 @@ class HeatmapData(NamedTuple):
     x: Axis
     y: Axis
     held: Mapping[str, Any]
+    aggregate: Aggregate
+    seeds: tuple[int, ...]
+    every_seed: bool
+    value: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     n: np.ndarray
     planned: np.ndarray
     cells: np.ndarray
     diverged: np.ndarray
     failed: np.ndarray
+    pruned: np.ndarray
+    running: np.ndarray
     waiting: np.ndarray
     nothing: np.ndarray
     everything: np.ndarray
-    seeds: pd.DataFrame
+    plan: LossPlan
+    rows: IntArray
+    place: IntArray
+    numbers: np.ndarray
+    each: CellValues
     best: BestCell | None
     best_position: tuple[int, int] | None
     best_is_of_loss: bool
     levels: Mapping[str, float]
+    reasons: Mapping[tuple[int, int], str] = MappingProxyType({})
+    span: tuple[float, float] | None = None
+    tied: np.ndarray | None = None
+    plateau: np.ndarray | None = None
+    outline_note: str = ""
 
     @property
     def missing(self) -> np.ndarray:
@@ -73,6 +104,23 @@ class HeatmapData(NamedTuple):
     def collapsed(self) -> np.ndarray:
         """Positions at which every seed with a value predicts nothing or everything."""
         return (self.n > 0) & (self.nothing + self.everything == self.n)
+
+    @property
+    def brighter_is_higher(self) -> bool:
+        """Whether the bright end of the scale is the high one: a small spread is the good one."""
+        if self.aggregate == "sd":
+            return False
+        return True if self.aggregate == "n" else self.higher_is_better
+
+    @property
+    def is_binned(self) -> bool:
+        """Whether an axis is cut into bins."""
+        return self.x.bounds is not None or self.y.bounds is not None
+
+    def cell_at(self, row: int, column: int) -> int | None:
+        """Return the id of the only cell at a position, or None."""
+        found = self.rows[self.place == row * len(self.x.values) + column]
+        return int(self.plan.cell_ids[found[0]]) if len(found) == 1 else None
 
 
 def heatmap_data(
@@ -86,11 +134,16 @@ def heatmap_data(
     x: str | None = None,
     y: str | None = None,
     held: Mapping[str, Any] | None = None,
+    aggregate: Aggregate = "mean",
+    seeds: Sequence[int] | None = None,
+    spacing: tuple[Spacing, Spacing] = ("even", "even"),
+    span: tuple[float, float] | None = None,
 ) -> HeatmapData:
     """Collect the map of ``metric`` over two hyperparameters of one loss.
 
-    The colour of a position is the mean over seeds, (1/n) Σ_s v_s, over the complete replicates
-    of its cell; diverged, failed and waiting replicates are counted apart and never averaged.
+    The colour of a position is an aggregate over seeds, by default the mean (1/n) Σ_s v_s, over
+    the complete replicates of its cell; diverged, failed, pruned, running and waiting replicates
+    are counted apart and never averaged.
 
     Args:
         source: where the numbers are read.
@@ -104,147 +157,149 @@ def heatmap_data(
             two that vary.
         held: value of each other varying setting, or ``"average"``; by default the slice goes
             through the best cell of the loss.
+        aggregate: over seeds: mean, median, iqm, bound (of a one-sided 95 % interval, on the bad
+            side), worst, sd or n.
+        seeds: only these seeds; None for all.
+        spacing: of x and y: ``even``, ``true`` positions, or ``log``.
+        span: lowest and highest value of the colour scale; None fits it to the map.
 
     Returns:
         The data of the figure; no aggregation in it is silent.
 
     Raises:
-        FigureError: unknown loss, metric, axis, slice or threshold.
+        FigureError: unknown loss, metric, axis, slice, threshold, aggregate or seed.
         StoreError: the store cannot be read, or has no such sweep.
 
     Source: Bénédict et al. (2022), Figure 3, which shows one run a position and no spread.
     """
     info = source.sweep(sweep)
-    cells = source.cells(sweep, loss)
-    if cells.empty:
+    if loss not in source.losses(sweep):
         known = ", ".join(source.losses(sweep))
         raise FigureError(f"The sweep must hold the loss, but got '{loss}'. Known: {known}.")
     described = describe_metric(info, metric or info.objective["metric"])
+    higher = bool(described["higher_is_better"])
     threshold = known_threshold(info, described, threshold)
-    replicates = source.replicates(sweep, loss)
-    overall = best_cell(info, cells, replicates)
-    x, y = choose_axes(cells, x, y)
-    centre = None if overall is None else _settings(cells, overall.cell_id)
-    chosen = choose_slice(cells, (x, y), held or {}, centre)
+    _check(aggregate, span)
+    plan = load_plan(source, sweep, loss)
+    chosen_seeds = _choose_seeds(plan, seeds)
+    better = bool(describe_metric(info, info.objective["metric"])["higher_is_better"])
+    overall = best_row(plan, np.arange(len(plan.cell_ids)), higher_is_better=better)
+    x, y = choose_axes(plan.settings, x, y)
+    centre = None if overall is None else plan.settings.of_cell(overall)
+    chosen = choose_slice(plan.settings, (x, y), held or {}, centre)
     # An axis with one value alone is legal, but it must not hide another: what is left is held.
-    shown = cells_of_slice(cells, chosen)
-    best = best_cell(info, shown, replicates[replicates["cell_id"].isin(shown["cell_id"])])
-    values = source.scores(sweep, loss, described["name"], split, threshold)
-    seeds = replicates.loc[
-        replicates["cell_id"].isin(shown["cell_id"]),
-        ["replicate_id", "cell_id", "seed", "state", "reason"],
-    ].merge(values[["replicate_id", "value"]], on="replicate_id", how="left")
-    seeds.loc[seeds["state"] != "complete", "value"] = np.nan
-    base = info.baselines.get("predict_all", {}).get(split, {})
+    rows = rows_of_slice(plan.settings, len(plan.cell_ids), chosen)
+    best = best_row(plan, rows, higher_is_better=better)
+    x_axis, y_axis, place = _axes(plan, rows, (x, y), spacing)
+    numbers = load_values(source, sweep, loss, described["name"], split, threshold)
+    numbers = numbers[rows][:, chosen_seeds]
+    at, nothing, everything = None, np.zeros(numbers.shape, bool), np.zeros(numbers.shape, bool)
     if described["thresholded"]:
         at = info.objective["threshold"] if threshold is None else threshold
-        seeds = _mark_collapsed(
-            seeds,
-            source.scores(sweep, loss, "micro_precision", split, threshold),
-            source.scores(sweep, loss, "micro_recall", split, threshold),
-            base.get("micro_precision", np.nan),
-        )
-    else:
-        at = None
-        seeds = seeds.assign(nothing=False, everything=False)
-    x_axis, columns = make_axis(shown, x)
-    y_axis, rows = make_axis(shown, y)
-    place = pd.DataFrame({"cell_id": shown["cell_id"].to_numpy(), "row": rows, "column": columns})
-    seeds = seeds.merge(place, on="cell_id", how="left").sort_values(["row", "column", "cell_id"])
+        base = info.baselines.get("predict_all", {}).get(split, {})
+        rate = base.get("micro_precision", np.nan)
+        both = load_collapsed(source, sweep, loss, split, threshold, rate)
+        nothing, everything = (flags[rows][:, chosen_seeds] for flags in both)
+    each = summarise(numbers, higher_is_better=higher)
+    states = plan.states[rows][:, chosen_seeds]
+    shape = (len(y_axis.values), len(x_axis.values))
+    arrays: dict[str, Any] = {
+        **spread_values(each, aggregate, place, shape),
+        **count_states(plan, states, numbers, (nothing, everything), place, shape),
+    }
     position = None
     if best is not None:
-        spot = place[place["cell_id"] == best.cell_id].iloc[0]
-        position = (int(spot["row"]), int(spot["column"]))
+        spot = int(place[np.flatnonzero(rows == best)[0]])
+        position = (spot // shape[1], spot % shape[1])
     return HeatmapData(
         sweep=sweep,
         dataset=info.dataset,
         encoder=info.encoder,
         loss=loss,
         metric=described["name"],
-        higher_is_better=described["higher_is_better"],
+        higher_is_better=higher,
         split=split,
         threshold=at,
         objective=info.objective,
         x=x_axis,
         y=y_axis,
         held=chosen,
-        **_arrays(seeds, place, (len(y_axis.values), len(x_axis.values))),
-        seeds=seeds.reset_index(drop=True),
-        best=best,
+        aggregate=aggregate,
+        seeds=tuple(seed for seed, used in zip(plan.seeds, chosen_seeds, strict=True) if used),
+        every_seed=bool(chosen_seeds.all()),
+        **arrays,
+        plan=plan,
+        rows=rows,
+        place=place,
+        numbers=numbers,
+        each=each,
+        best=None if best is None else describe_row(plan, loss, best),
         best_position=position,
-        best_is_of_loss=best is not None
-        and overall is not None
-        and best.cell_id == overall.cell_id,
-        levels={
-            name: float(level[split][described["name"]])
-            for name, level in info.baselines.items()
-            if described["name"] in level.get(split, {})
-        },
+        best_is_of_loss=best is not None and best == overall,
+        levels=levels_of(info.baselines, split, described["name"], aggregate),
+        reasons=_reasons(source, sweep, loss, plan, rows),
+        span=span,
     )
 
 
-def _settings(cells: pd.DataFrame, cell_id: int) -> dict[str, Any]:
-    row = cells[cells["cell_id"] == cell_id].iloc[0]
-    return {name: row[PREFIX + name] for name in varying_parameters(cells)}
-
-
-def _mark_collapsed(
-    seeds: pd.DataFrame, precision: pd.DataFrame, recall: pd.DataFrame, base_rate: float
-) -> pd.DataFrame:
-    """Mark the seeds whose predictions are all negative or all positive.
-
-    From pooled counts: tp / predicted is the share of positives and tp / positives is 1 exactly
-    when every label is predicted; tp = 0 when nothing right is.
-    """
-    pooled = precision[["replicate_id", "value"]].merge(
-        recall[["replicate_id", "value"]], on="replicate_id", suffixes=("_precision", "_recall")
-    )
-    seeds = seeds.merge(pooled, on="replicate_id", how="left")
-    complete = seeds["state"] == "complete"
-    seeds["nothing"] = complete & (seeds["value_recall"] == 0.0)
-    seeds["everything"] = (
-        complete
-        & (seeds["value_recall"] >= 1.0 - _STEP)
-        & ((seeds["value_precision"] - base_rate).abs() <= _STEP)
-    )
-    return seeds.drop(columns=["value_precision", "value_recall"])
-
-
-def _arrays(
-    seeds: pd.DataFrame, place: pd.DataFrame, shape: tuple[int, int]
-) -> dict[str, np.ndarray]:
-    cells = seeds.groupby(["row", "column", "cell_id"], sort=False)["value"].agg(
-        ["mean", "var", "count"]
-    )
-    positions = cells.groupby(["row", "column"]).agg(
-        mean=("mean", "mean"), var=("var", "mean"), n=("count", "sum")
-    )
-    states = seeds.assign(
-        planned=1,
-        diverged=seeds["state"] == "diverged",
-        failed=seeds["state"] == "failed",
-        waiting=seeds["state"].isin(["waiting", "running"]),
-    )
-    names = ["planned", "diverged", "failed", "waiting", "nothing", "everything"]
-    counted = states.groupby(["row", "column"])[names].sum()
-    arrays = {
-        "mean": _spread(positions["mean"], shape, np.nan),
-        "sd": np.sqrt(_spread(positions["var"], shape, np.nan)),
-        "n": _spread(positions["n"], shape, 0),
-        "cells": _spread(place.groupby(["row", "column"]).size(), shape, 0),
-    }
-    return arrays | {name: _spread(counted[name], shape, 0) for name in names}
-
-
-def _spread(series: pd.Series, shape: tuple[int, int], fill: float) -> np.ndarray:
-    array = np.full(shape, fill, dtype=float if np.isnan(fill) else int)
-    if len(series):
-        rows = series.index.get_level_values(0).to_numpy(dtype=int)
-        columns = series.index.get_level_values(1).to_numpy(dtype=int)
-        array[rows, columns] = series.to_numpy()
-    return array
+def _reasons(
+    source: Source, sweep: str, loss: str, plan: LossPlan, rows: IntArray
+) -> dict[tuple[int, int], str]:
+    """Return why replicates of the cells shown have no value, by cell id and seed."""
+    bad = np.flatnonzero(plan.in_state("diverged", "failed", "pruned").any(axis=1))
+    if len(rows) > MOST_TEXTS or not np.isin(bad, rows).any():
+        return {}
+    cell_ids = plan.cell_ids[bad[:MOST_TEXTS]].tolist()
+    return source.ask(sweep, ("reasons", loss), lambda store: load_reasons(store, cell_ids))
 
 
 def averaged_settings(data: HeatmapData) -> list[str]:
     """Return the settings over which a position averages."""
     return [name for name, value in data.held.items() if value == AVERAGE]
+
+
+def _check(aggregate: str, span: tuple[float, float] | None) -> None:
+    if aggregate not in AGGREGATES:
+        raise FigureError(
+            f"Seeds are aggregated by one of {', '.join(AGGREGATES)}, but got '{aggregate}'."
+        )
+    if span is not None and not span[0] < span[1]:
+        raise FigureError(
+            f"A colour scale must run from a lower to a higher value, but got {span[0]:g} to "
+            f"{span[1]:g}. Exchange them, or leave them out to fit the scale to the map."
+        )
+
+
+def _choose_seeds(plan: LossPlan, wishes: Sequence[int] | None) -> np.ndarray:
+    if wishes is None:
+        return np.ones(len(plan.seeds), bool)
+    unknown = [seed for seed in wishes if seed not in plan.seeds]
+    if unknown or not wishes:
+        known = ", ".join(map(str, plan.seeds[:MAX_SEEDS_NAMED]))
+        more = ", …" if len(plan.seeds) > MAX_SEEDS_NAMED else ""
+        got = f"seed {unknown[0]}" if unknown else "no seed"
+        raise FigureError(f"A map needs seeds of the sweep, but got {got}. Known: {known}{more}.")
+    return np.isin(plan.seeds, list(wishes))
+
+
+def _axes(
+    plan: LossPlan,
+    rows: IntArray,
+    names: tuple[str | None, str | None],
+    spacing: tuple[Spacing, Spacing],
+) -> tuple[Axis, Axis, IntArray]:
+    none = np.zeros(len(rows), np.int64)
+    codes = [none if name is None else plan.settings.codes[name][rows] for name in names]
+    counts = [len(np.unique(code)) for code in codes]
+    binned = needs_bins(len(rows), *counts)
+    (x, columns), (y, lines) = (
+        make_axis(
+            name,
+            () if name is None else plan.settings.values[name],
+            code,
+            spacing=wish,
+            binned=binned,
+        )
+        for name, code, wish in zip(names, codes, spacing, strict=True)
+    )
+    return x, y, lines * len(x.values) + columns

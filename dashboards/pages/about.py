@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import dash_mantine_components as dmc
 from dash import Dash, html
 
@@ -11,6 +9,7 @@ from dashboards.facts import METHOD, provenance_facts, sweep_facts
 from dashboards.pages import parts
 from dashboards.source import Source
 from dashboards.view import View
+from sweeps.export_spec import format_spec
 
 PATH = "/about"
 NAME = "About"
@@ -26,17 +25,13 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     sections = [
         html.Section([html.H2("The sweep"), parts.facts_list(sweep_facts(info, counts))]),
         html.Section([html.H2("Methods and conventions"), parts.facts_list(METHOD, "method")]),
-        html.Section([html.H2("Spec"), dmc.Code(_json(dict(info.spec)), block=True)]),
+        html.Section([html.H2("Spec"), dmc.Code(format_spec(info.spec), block=True)]),
         html.Section([html.H2("Provenance"), parts.facts_list(provenance_facts(info))]),
     ]
     if isinstance(labels, list | tuple):
         words = ", ".join(str(label) for label in labels)
         sections.append(html.Section([html.H2("Classes"), html.P(words, className="lead")]))
     return html.Div([html.H1(sweep), *sections], className="panels")
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def register(app: Dash, source: Source) -> None:

@@ -1,153 +1,153 @@
-"""The losses page: box plots over seeds and the table of best cells."""
+"""The losses page: box plots over seeds, intervals, paired differences, the paper's numbers."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import dash_ag_grid as dag
 from dash import Dash, Input, Output, State, html, no_update
 from dash.exceptions import PreventUpdate
 
-from dashboards.figures.best_table import SPLITS, BestTable, best_table, best_table_text
 from dashboards.figures.boxplots import boxplot_data, boxplot_text
 from dashboards.figures.boxplots_plot import plot_boxplots
-from dashboards.naming import (
-    mean_sd_text,
-    metric_name,
-    paper_name,
-    score_text,
-    settings_text,
-    threshold_text,
+from dashboards.figures.differences_plot import plot_differences
+from dashboards.figures.grid import FigureError
+from dashboards.figures.loss_table import (
+    LossTable,
+    differences_text,
+    loss_table,
+    loss_table_text,
+    paper_text,
 )
-from dashboards.pages import parts
+from dashboards.naming import count_text, threshold_text
+from dashboards.pages import controls, parts
+from dashboards.pages.losses_rows import column_definitions, table_rows
+from dashboards.pages.tables import table
 from dashboards.source import Source
 from dashboards.view import View
 
 PATH = "/losses"
 NAME = "Losses"
 
+MODES = ("fixed", "tuned")
 _COLUMNS = {"narrow": 1, "medium": 3, "wide": None}
-_LEVELS = {"predict_all": "predict-all", "predict_none": "predict-none"}
-_GRID_THEME = (
-    "themeQuartz.withParams({backgroundColor: 'var(--surface)', foregroundColor: 'var(--ink)', "
-    "borderColor: 'var(--line)', headerBackgroundColor: 'var(--surface)', "
-    "headerTextColor: 'var(--ink)', chromeBackgroundColor: 'var(--surface)', "
-    "rowHoverColor: 'color-mix(in srgb, var(--accent) 8%, transparent)', "
-    "accentColor: 'var(--accent)', fontFamily: 'inherit', fontSize: 13, headerFontWeight: 600, "
-    "headerColumnResizeHandleColor: 'transparent', wrapperBorder: false, "
-    "wrapperBorderRadius: 0, columnBorder: false, spacing: 6})"
-)
+_BEST = "the best on validation"
+
+
+def check(source: Source, sweep: str, view: View) -> None:
+    """Refuse a view whose threshold rule or reference cannot be.
+
+    Raises:
+        FigureError, ViewError: what is wrong.
+    """
+    view.choice("losses.mode", MODES, "fixed")
+    reference = view.extra.get("losses.ref")
+    losses = source.losses(sweep)
+    if reference and reference not in losses:
+        raise FigureError(
+            f"Losses are compared with one of the sweep's, but got '{reference}'. "
+            f"Choose one of: {', '.join(losses)}."
+        )
 
 
 def layout(source: Source, sweep: str, view: View) -> html.Div:
-    """Return the page for ``view``."""
+    """Return the page for ``view``.
+
+    Raises:
+        FigureError, ViewError: the view names something that the sweep does not have.
+    """
+    check(source, sweep, view)
     info = source.sweep(sweep)
-    controls = html.Section(
+    references = [{"value": "", "label": _BEST}, *source.losses(sweep)]
+    chosen = controls.panel(
         [
             parts.split_choice("losses-split", view.split or "test"),
+            controls.segments(
+                "losses-mode",
+                "threshold",
+                [{"value": "fixed", "label": "fixed"}, {"value": "tuned", "label": "tuned"}],
+                view.choice("losses.mode", MODES, "fixed"),
+                help=_tuned_help(),
+            ),
+            parts.select(
+                "losses-ref", "compared with", references, view.extra.get("losses.ref") or ""
+            ),
             parts.threshold_slider("losses-threshold", info, view.threshold),
         ],
-        className="controls",
-        **parts.aria(label="What the box plots show"),
-    )
-    metrics = best_table(source, sweep).metrics
-    table = html.Figure(
-        [
-            html.H2(id="best-title"),
-            html.P(id="best-facts", className="facts-line"),
-            dag.AgGrid(
-                id="best-grid",
-                columnDefs=column_definitions(metrics),
-                rowData=[],
-                defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True},
-                dashGridOptions={
-                    "domLayout": "autoHeight",
-                    "theme": {"function": _GRID_THEME},
-                    "suppressCellFocus": False,
-                    "ensureDomOrder": True,
-                    "tooltipShowDelay": 200,
-                },
-                style={"height": None, "width": "100%"},
-            ),
-            html.Figcaption(id="best-caption"),
-        ],
-        className="panel",
+        "What the page shows",
     )
     return html.Div(
         [
-            controls,
-            parts.figure_panel("losses", f"{sweep}-losses"),
-            table,
+            chosen,
+            parts.figure_panel("losses", f"{sweep}-losses", help=_box_help()),
+            html.Section(
+                [
+                    html.Div([html.H2(id="losses-interval-title"), _interval_help()],
+                             className="panel-head"),
+                    html.P(id="losses-interval-facts", className="facts-line"),
+                    table(
+                        "losses-grid",
+                        column_definitions(source, sweep),
+                        options={"suppressNoRowsOverlay": True},
+                        rowClassRules={
+                            "paper-row": "params.data.kind === 'paper'",
+                            "level-row": "params.data.kind === 'level'",
+                        },
+                    ),
+                    html.Div(id="losses-paper", className="caption"),
+                    html.P(id="losses-interval-caption", className="caption"),
+                ],
+                className="panel",
+            ),
+            parts.figure_panel("losses-differences", f"{sweep}-differences", help=_paired_help()),
             parts.context("losses"),
         ]
+    )  # fmt: skip
+
+
+def _tuned_help() -> Any:
+    return parts.help_tip(
+        "tuned thresholds",
+        "Fixed reads every loss at the threshold of the slider. Tuned gives each loss the cell "
+        "and the threshold that are best on validation together, and reads both on the split "
+        "shown. On validation the tuned value is a maximum, and so too high.",
+        method="argmax over cells and kept thresholds of the mean over seeds on validation.",
+        source="Bénédict et al. (2022), Section 5.3 and Table 4.",
     )
 
 
-def column_definitions(metrics: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the columns of the table: the loss, its cell, then one group of scores a split."""
-    numeric = {"type": "rightAligned", "cellClass": ["number", "ag-right-aligned-cell"]}
-    columns: list[dict[str, Any]] = [
-        {
-            "field": "loss",
-            "headerName": "loss",
-            "pinned": "left",
-            "cellClass": "strong",
-            "width": 132,
-        },
-        {"field": "settings", "headerName": "settings", "width": 190, "tooltipField": "settings"},
-        {"field": "n", "headerName": "n", "width": 82, **numeric},
-    ]
-    columns += [
-        {
-            "headerName": split,
-            "children": [
-                {
-                    "field": f"{split}-{metric}",
-                    "headerName": metric_name(metric),
-                    "headerTooltip": f"the paper's {paper_name(metric)}"
-                    if paper_name(metric)
-                    else metric_name(metric),
-                    "width": 132,
-                    **numeric,
-                }
-                for metric in metrics
-            ],
-        }
-        for split in ("test", "validation")
-    ]
-    return columns
+def _box_help() -> Any:
+    return parts.help_tip(
+        "box plots",
+        "One row a loss, one panel a metric, every seed of the loss's best cell drawn. The spread "
+        "is over seeds with the split fixed: it shows how training varies, not how another "
+        "sample of examples would change the scores.",
+        method="Quartiles by linear interpolation; the cell is chosen by the objective.",
+        source="Bénédict et al. (2022), Figures 4 to 8.",
+    )
 
 
-def table_rows(table: BestTable) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Return the rows of the losses and the rows of the constant predictions, as written."""
-    rows = []
-    for row in table.rows:
-        if row.cell_id is None:
-            rows.append({"loss": row.loss, "settings": "no finished cell", "n": "0"})
-            continue
-        scores = {
-            f"{split}-{metric}": mean_sd_text(score.mean, score.sd)
-            for (split, metric), score in row.scores.items()
-        }
-        settings = settings_text(row.settings) or "as given"
-        rows.append(
-            {"loss": row.loss, "settings": settings, "n": f"{row.n} of {row.planned}", **scores}
-        )
-    levels = [
-        {
-            "loss": _LEVELS.get(name, name),
-            "settings": "constant prediction",
-            "n": "",
-            **{
-                f"{split}-{metric}": score_text(level.get((split, metric), math.nan))
-                for split in SPLITS
-                for metric in table.metrics
-            },
-        }
-        for name, level in table.levels.items()
-    ]
-    return rows, levels
+def _interval_help() -> Any:
+    return parts.help_tip(
+        "intervals",
+        "Where the mean over seeds of this cell would lie with endless seeds, at 95 %, for this "
+        "one split. With five seeds the interval is wide by right.",
+        method="expit(logit(m) ± t √(c²/n + (1 − 2m)² c⁴/(n − 1))), c = sd / (m (1 − m)), "
+        "Student's t with n − 1 degrees: it stays inside 0 to 1.",
+        source="The need: footnote 3 of the paper; delta method and Cox's term: Agresti, "
+        "Categorical Data Analysis, section 16.1; Land (1972), Technometrics 14.",
+    )
+
+
+def _paired_help() -> Any:
+    return parts.help_tip(
+        "paired differences",
+        "The same seed gives every cell the same initial weights and batch order, so the "
+        "difference at a seed leaves out what they share. An interval that leaves out zero is a "
+        "difference that seeds alone do not explain.",
+        method="Mean of the differences ± t sd / √n, n − 1 degrees; not corrected for the number "
+        "of comparisons.",
+        source="Bouthillier et al. (2021), MLSys, on pairing.",
+    )
 
 
 def register(app: Dash, source: Source) -> None:
@@ -155,54 +155,92 @@ def register(app: Dash, source: Source) -> None:
     parts.follow_context(app, "losses")
 
     @app.callback(
-        Output("losses-graph", "figure"),
-        Output("losses-title", "children"),
-        Output("losses-facts", "children"),
-        Output("losses-caption", "children"),
-        Output("losses-notice", "children"),
-        Output("losses-threshold-value", "children"),
-        Output("view", "data", allow_duplicate=True),
-        Output("best-title", "children"),
-        Output("best-facts", "children"),
-        Output("best-caption", "children"),
-        Output("best-grid", "rowData"),
-        Output("best-grid", "dashGridOptions"),
-        Input("losses-split", "value"),
-        Input("losses-threshold", "value"),
-        Input("losses-context", "data"),
-        State("best-grid", "dashGridOptions"),
-        State("current", "data"),
+        output={
+            "box": Output("losses-graph", "figure"),
+            "box_words": _words("losses"),
+            "notice": Output("losses-notice", "children"),
+            "threshold": Output("losses-threshold-value", "children"),
+            "off": Output("losses-threshold", "disabled"),
+            "rows": Output("losses-grid", "rowData"),
+            "table_words": _words("losses-interval"),
+            "paper": Output("losses-paper", "children"),
+            "differences": Output("losses-differences-graph", "figure"),
+            "difference_words": _words("losses-differences"),
+            "view": Output("view", "data", allow_duplicate=True),
+        },
+        inputs={
+            "split": Input("losses-split", "value"),
+            "mode": Input("losses-mode", "value"),
+            "reference": Input("losses-ref", "value"),
+            "position": Input("losses-threshold", "value"),
+            "context": Input("losses-context", "data"),
+            "sweep": State("current", "data"),
+        },
         prevent_initial_call="initial_duplicate",
     )
     def draw(
         split: str,
+        mode: str,
+        reference: str,
         position: int,
         context: dict[str, Any] | None,
-        options: dict[str, Any],
         sweep: str,
-    ) -> tuple[Any, ...]:
+    ) -> dict[str, Any]:
         if not parts.is_ready(context):
             raise PreventUpdate
-        scheme, viewport = context["scheme"], context["viewport"]
         try:
             threshold = float(source.sweep(sweep).thresholds[position])
-            boxes = boxplot_data(source, sweep, split=split, threshold=threshold)
-            figure = plot_boxplots(
-                boxes, scheme=scheme, standalone=False, columns=_COLUMNS[viewport]
+            boxes = boxplot_data(
+                source, sweep, split=split, threshold=threshold, tuned=mode == "tuned"
             )
-            table = best_table(source, sweep, threshold=threshold)
-            rows, levels = table_rows(table)
-            view = View(sweep=sweep, split=split, threshold=threshold)
-            return (
-                figure,
-                *parts.words(boxplot_text(boxes)),
-                None,
-                threshold_text(boxes.threshold),
-                {"path": PATH, "query": view.query(), "whole": False},
-                *parts.words(best_table_text(table)),
-                rows,
-                {**options, "pinnedBottomRowData": levels},
+            found = loss_table(boxes, reference=reference or None)
+            columns, scheme = _COLUMNS[context["viewport"]], context["scheme"]
+            view = View(sweep=sweep, split=split, threshold=threshold).having(
+                losses_mode=mode, losses_ref=reference or ""
             )
+            return {
+                "box": plot_boxplots(boxes, scheme=scheme, standalone=False, columns=columns),
+                "box_words": list(parts.words(boxplot_text(boxes))),
+                "notice": None,
+                "threshold": "each loss its own"
+                if boxes.tuned
+                else threshold_text(boxes.threshold),
+                "off": boxes.tuned,
+                "rows": table_rows(found),
+                "table_words": list(parts.words(loss_table_text(found))),
+                "paper": _paper(found),
+                "differences": plot_differences(
+                    found, scheme=scheme, standalone=False, columns=columns
+                ),
+                "difference_words": list(parts.words(differences_text(found))),
+                "view": parts.address(PATH, view, whole=False),
+            }
         except Exception as error:
-            notice = parts.notice(parts.sentence(error))
-            return (*[no_update] * 4, notice, *[no_update] * 7)
+            kept: dict[str, Any] = dict.fromkeys(_KEPT, no_update)
+            kept |= {name: [no_update] * 3 for name in _WORDS}
+            return kept | {"notice": parts.notice(parts.sentence(error))}
+
+
+_WORDS = ("box_words", "table_words", "difference_words")
+_KEPT = ("box", "threshold", "off", "rows", "paper", "differences", "view")
+
+
+def _words(name: str) -> list[Output]:
+    return [Output(f"{name}-{part}", "children") for part in ("title", "facts", "caption")]
+
+
+def _paper(found: LossTable) -> list[Any]:
+    """Return what the paper's rows are, or nothing for a dataset that it does not have."""
+    if not found.paper:
+        return []
+    lines = [html.P([html.Strong("From the paper. "), paper_text(block)]) for block in found.paper]
+    dataset = count_text(len(found.paper), "table")
+    return [
+        *lines,
+        html.P(
+            f"Rows in italics are printed in the paper ({dataset}). Its encoder, split and label "
+            "set differ from this sweep's: they are a reference, not a target. ≈ all marks a row "
+            "whose pooled F1 is, to the digit, that of predicting every label (2P / (1 + P) at "
+            "its precision P): such a row measures the threshold, not the loss."
+        ),
+    ]

@@ -5,200 +5,230 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import ALL, Dash, Input, Output, State, ctx, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
-from dashboards.figures.grid import (
-    FigureError,
-    choose_axes,
-    choose_slice,
-    setting_values,
-    varying_parameters,
-)
-from dashboards.figures.heatmap import heatmap_data
+from dashboards.figures.colour_range import colour_range
+from dashboards.figures.grid import choose_axes, choose_slice
+from dashboards.figures.heatmap import HeatmapData
+from dashboards.figures.heatmap_cells import cell_key, load_plan
 from dashboards.figures.heatmap_marks import heatmap_marks
 from dashboards.figures.heatmap_plot import plot_heatmap
 from dashboards.figures.heatmap_text import heatmap_text
-from dashboards.figures.selection import best_cell, describe_metric
-from dashboards.naming import AVERAGE, axis_name, setting_text, threshold_text
-from dashboards.pages import parts
+from dashboards.figures.selection import describe_metric
+from dashboards.naming import threshold_text
+from dashboards.pages import controls, map_controls, parts
+from dashboards.pages.map_controls import MapView, read_view
+from dashboards.pages.map_view import ASKED, asked_view, clicked_cell, view_data
 from dashboards.source import Source
 from dashboards.view import View
 
 PATH = "/map"
 NAME = "Map"
+CELL_PATH = "/cell"
 
-_NONE = "nothing varies"
+_WIDTHS = {"narrow": 360, "medium": 700, "wide": 930}
+
+
+def check(source: Source, sweep: str, view: View) -> None:
+    """Refuse a view whose axes, slices or drawing cannot be.
+
+    Raises:
+        FigureError, ViewError: what is wrong.
+    """
+    read_view(view)
+    plan = load_plan(source, sweep, map_controls.first_loss(source, sweep, view))
+    axes = choose_axes(plan.settings, view.x, view.y)
+    choose_slice(plan.settings, axes, view.held, None)
 
 
 def layout(source: Source, sweep: str, view: View) -> html.Div:
     """Return the page for ``view``; what it leaves open is chosen here.
 
     Raises:
-        FigureError: the view names a loss, metric, axis or value that the sweep does not have.
+        FigureError, ViewError: the view names something that the sweep does not have.
     """
+    check(source, sweep, view)
     info = source.sweep(sweep)
-    losses = source.losses(sweep)
-    if not losses:
-        raise FigureError(f"A map needs cells, but the plan of '{sweep}' has none.")
-    loss = view.loss or losses[0]
-    if loss not in losses:
-        raise FigureError(
-            f"The sweep must hold the loss, but got '{loss}'. Known: {', '.join(losses)}."
-        )
-    metric = view.metric or info.objective["metric"]
-    describe_metric(info, metric)
-    x, y = choose_axes(source.cells(sweep, loss), view.x, view.y)
-    choices = _axis_choices(source, sweep, loss)
-    controls = html.Section(
-        [
-            parts.select("map-loss", "loss", losses, loss),
-            parts.select("map-metric", "metric", parts.metric_choices(info), metric),
-            parts.split_choice("map-split", view.split or info.objective["split"]),
-            parts.select("map-x", "across", choices, x, placeholder=_NONE),
-            parts.select("map-y", "upwards", choices, y, placeholder=_NONE),
-            html.Div(_hold_controls(source, sweep, loss, x, y, view.held), id="map-holds"),
-            parts.threshold_slider("map-threshold", info, view.threshold),
-        ],
-        className="controls",
-        **parts.aria(label="What the map shows"),
+    panel = parts.figure_panel(
+        "map",
+        f"{sweep}-map",
+        above=parts.threshold_slider("map-threshold", info, view.threshold),
     )
-    return html.Div([controls, parts.figure_panel("map", f"{sweep}-map"), parts.context("map")])
-
-
-def _axis_choices(source: Source, sweep: str, loss: str) -> list[dict[str, str]]:
-    names = varying_parameters(source.cells(sweep, loss))
-    return [{"value": name, "label": axis_name(name)} for name in names]
-
-
-def _hold_controls(
-    source: Source, sweep: str, loss: str, x: str | None, y: str | None, held: Mapping[str, Any]
-) -> list[dmc.Select]:
-    """Return one choice for each varying setting that is not an axis: a value, or the average."""
-    info, cells = source.sweep(sweep), source.cells(sweep, loss)
-    best = best_cell(info, cells, source.replicates(sweep, loss))
-    chosen = choose_slice(cells, (x, y), held, best.settings if best else None)
-    return [
-        dmc.Select(
-            id={"hold": name},
-            label=axis_name(name),
-            data=[
-                *({"value": setting_text(v), "label": setting_text(v)}
-                  for v in setting_values(cells, name)),
-                {"value": AVERAGE, "label": "average over all"},
-            ],
-            value=AVERAGE if value == AVERAGE else setting_text(value),
-            allowDeselect=False,
-            size="sm",
-        )
-        for name, value in chosen.items()
-    ]  # fmt: skip
+    beside = controls.panel(map_controls.map_controls(source, sweep, view), "What the map shows")
+    position = parts.nearest_index(info, view.threshold)
+    return html.Div(
+        [
+            beside,
+            panel,
+            parts.context("map"),
+            dcc.Store(id="map-position", data=position),
+            dcc.Store(id="map-drawn"),
+            dcc.Store(id="map-span"),
+        ],
+        className="workbench",
+    )
 
 
 def register(app: Dash, source: Source) -> None:
     """Register the callbacks of the page."""
     parts.follow_context(app, "map")
+    _register_browser(app)
+    _register_choices(app, source)
+    _register_drawing(app, source)
+    _register_cells(app, source)
 
+
+def _register_browser(app: Dash) -> None:
+    # However fast the slider moves, one drawing is asked for at a time, the latest last.
+    app.clientside_callback(
+        ClientsideFunction("view", "latest"),
+        Output("map-position", "data"),
+        Input("map-threshold", "value"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(ClientsideFunction("view", "drawn"), Input("map-drawn", "data"))
+    app.clientside_callback(
+        ClientsideFunction("view", "fixScale"),
+        Output("map-low", "value"),
+        Output("map-high", "value"),
+        Input("map-fix", "n_clicks"),
+        State("map-span", "data"),
+        State("map-low", "value"),
+        prevent_initial_call=True,
+    )
+
+
+def _register_choices(app: Dash, source: Source) -> None:
     @app.callback(
         Output("map-x", "data"),
         Output("map-x", "value"),
+        Output("map-xs", "data"),
         Output("map-y", "data"),
         Output("map-y", "value"),
+        Output("map-ys", "data"),
         Output("map-holds", "children"),
+        Output("map-seeds", "data"),
+        Output("map-seeds", "value"),
         Input("map-loss", "value"),
         Input("map-x", "value"),
         Input("map-y", "value"),
         State({"hold": ALL}, "value"),
         State({"hold": ALL}, "id"),
+        State("map-seeds", "value"),
         State("current", "data"),
         prevent_initial_call=True,
     )
     def choose(
-        loss: str, x: str | None, y: str | None, held: list[str], names: list[Any], sweep: str
+        loss: str,
+        x: str | None,
+        y: str | None,
+        held: list[str],
+        names: list[Any],
+        seeds: list[str] | None,
+        sweep: str,
     ) -> tuple[Any, ...]:
-        cells = source.cells(sweep, loss)
-        choices = _axis_choices(source, sweep, loss)
-        known = varying_parameters(cells)
+        plan = load_plan(source, sweep, loss)
+        choices = map_controls.axis_choices(plan)
+        known = plan.settings.varying
         wishes = {name["hold"]: value for name, value in zip(names, held, strict=True)}
         if ctx.triggered_id == "map-loss":
-            (x, y), wishes = choose_axes(cells), {}
+            (x, y), wishes = choose_axes(plan.settings), {}
         elif x == y:
             other = next((name for name in known if name != x), None)
             x, y = (x, other) if ctx.triggered_id == "map-x" else (other, y)
         wishes = {name: value for name, value in wishes.items() if name in known}
-        holds = _hold_controls(source, sweep, loss, x, y, wishes)
-        return choices, x, choices, y, holds
+        all_seeds = list(map(str, plan.seeds))
+        return (
+            choices,
+            x,
+            map_controls.spacing_choices(plan, x),
+            choices,
+            y,
+            map_controls.spacing_choices(plan, y),
+            map_controls.hold_controls(source.sweep(sweep), plan, x, y, wishes),
+            all_seeds,
+            [seed for seed in seeds or [] if seed in all_seeds],
+        )
 
+
+def _register_drawing(app: Dash, source: Source) -> None:
     @app.callback(
-        Output("map-graph", "figure"),
-        Output("map-title", "children"),
-        Output("map-facts", "children"),
-        Output("map-caption", "children"),
-        Output("map-legend", "children"),
-        Output("map-notice", "children"),
-        Output("map-threshold", "disabled"),
-        Output("map-threshold-value", "children"),
-        Output("view", "data", allow_duplicate=True),
-        Input("map-loss", "value"),
-        Input("map-metric", "value"),
-        Input("map-split", "value"),
-        Input("map-x", "value"),
-        Input("map-y", "value"),
-        Input({"hold": ALL}, "value"),
-        Input("map-threshold", "value"),
-        Input("map-context", "data"),
-        State({"hold": ALL}, "id"),
-        State("current", "data"),
+        output={
+            "figure": Output("map-graph", "figure"),
+            "words": [
+                Output("map-title", "children"),
+                Output("map-facts", "children"),
+                Output("map-caption", "children"),
+            ],
+            "legend": Output("map-legend", "children"),
+            "notice": Output("map-notice", "children"),
+            "aside": Output("map-aside", "children"),
+            "off": Output("map-threshold", "disabled"),
+            "threshold": Output("map-threshold-value", "children"),
+            "drawn": Output("map-drawn", "data"),
+            "span": Output("map-span", "data"),
+            "fix": Output("map-fix", "children"),
+            "view": Output("view", "data", allow_duplicate=True),
+        },
+        inputs={"asked": ASKED, "context": Input("map-context", "data")},
         prevent_initial_call="initial_duplicate",
     )
-    def draw(
-        loss: str,
-        metric: str,
-        split: str,
-        x: str | None,
-        y: str | None,
-        held: list[str],
-        position: int,
-        context: dict[str, Any] | None,
-        names: list[dict[str, str]],
-        sweep: str,
-    ) -> tuple[Any, ...]:
+    def draw(asked: dict[str, Any], context: dict[str, Any] | None) -> dict[str, Any]:
         if not parts.is_ready(context):
             raise PreventUpdate
-        scheme, viewport = context["scheme"], context["viewport"]
         try:
-            info = source.sweep(sweep)
-            wishes = {name["hold"]: value for name, value in zip(names, held, strict=True)}
-            threshold = float(info.thresholds[position])
-            data = heatmap_data(
-                source,
-                sweep,
-                loss=loss,
-                metric=metric,
-                split=split,
-                threshold=threshold,
-                x=x,
-                y=y,
-                held=wishes,
-            )
-            figure = plot_heatmap(
-                data, scheme=scheme, standalone=False, width=parts.WIDTHS[viewport]
-            )
-            view = View(sweep, loss, metric, split, threshold, x, y, wishes)
-            curve = describe_metric(info, metric)["curve"]
-            return (
-                figure,
-                *parts.words(heatmap_text(data)),
-                parts.legend(heatmap_marks(data), scheme),
-                None,
-                not curve,
-                _threshold_words(data.threshold, curve=curve),
-                {"path": PATH, "query": view.query(), "whole": True},
-            )
+            view = asked_view(source, asked)
+            data = view_data(source, asked["sweep"], view)
+            return _drawing(source, data, view, read_view(view), context)
         except Exception as error:
-            kept = [no_update] * 5
-            return (*kept, parts.notice(parts.sentence(error)), *[no_update] * 3)
+            kept = dict.fromkeys(_OUTPUTS, no_update) | {"words": [no_update] * 3}
+            return kept | {
+                "notice": parts.notice(parts.sentence(error)),
+                "drawn": asked["position"],
+            }
+
+
+_OUTPUTS = (
+    "figure", "legend", "notice", "aside", "off", "threshold", "drawn", "span", "fix", "view",
+)  # fmt: skip
+
+
+def _drawing(
+    source: Source, data: HeatmapData, view: View, asked: MapView, context: Mapping[str, Any]
+) -> dict[str, Any]:
+    info = source.sweep(data.sweep)
+    curve = bool(describe_metric(info, data.metric)["curve"])
+    scale = colour_range(data)
+    return {
+        "figure": plot_heatmap(
+            data,
+            kind=asked.kind,
+            scheme=context["scheme"],
+            standalone=False,
+            width=_WIDTHS[context["viewport"]],
+        ),
+        "words": list(parts.words(heatmap_text(data, asked.kind))),
+        "legend": parts.legend(heatmap_marks(data), context["scheme"])
+        if asked.kind in ("cells", "contour")
+        else None,
+        "notice": None,
+        "aside": _best_link(source, data),
+        "off": not curve,
+        "threshold": _threshold_words(data.threshold, curve=curve),
+        "drawn": parts.nearest_index(info, view.threshold),
+        "span": [round(scale.low, 4), round(scale.high, 4)],
+        "fix": "Fix the scale" if data.span is None else "Fit the scale to the map",
+        "view": parts.address(PATH, view),
+    }
+
+
+def _best_link(source: Source, data: HeatmapData) -> Any:
+    if data.best is None:
+        return None
+    key = cell_key(source, data.sweep, data.best.cell_id)
+    view = View(sweep=data.sweep, threshold=data.threshold).having(cell_key=key[:16])
+    return parts.link(CELL_PATH, view, "Best cell’s page", size="sm")
 
 
 def _threshold_words(threshold: float | None, *, curve: bool) -> str:
@@ -206,3 +236,29 @@ def _threshold_words(threshold: float | None, *, curve: bool) -> str:
         return "does not enter"
     text = threshold_text(threshold)
     return text if curve else f"{text}, the only one kept"
+
+
+def _register_cells(app: Dash, source: Source) -> None:
+    asked_states = {
+        name: State(item.component_id, item.component_property) for name, item in ASKED.items()
+    }
+
+    @app.callback(
+        output={
+            "go": Output("go", "data", allow_duplicate=True),
+            "notice": Output("map-notice", "children", allow_duplicate=True),
+        },
+        inputs={"clicked": Input("map-graph", "clickData"), "asked": asked_states},
+        prevent_initial_call=True,
+    )
+    def open_cell(clicked: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:
+        if not clicked:
+            raise PreventUpdate
+        try:
+            data = view_data(source, asked["sweep"], asked_view(source, asked))
+            key = cell_key(source, data.sweep, clicked_cell(data, clicked["points"][0]))
+        except Exception as error:
+            return {"go": no_update, "notice": parts.notice(parts.sentence(error))}
+        view = View(sweep=data.sweep, split=data.split, threshold=data.threshold)
+        address = CELL_PATH + view.having(cell_key=key[:16]).query()
+        return {"go": address, "notice": no_update}

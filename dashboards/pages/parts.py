@@ -51,23 +51,97 @@ def empty_state(title: str, *lines: Any) -> html.Section:
     return html.Section([html.H1(title), *[html.P(line) for line in lines]], className="empty")
 
 
-def figure_panel(name: str, picture: str) -> html.Figure:
+def card(title: str, *content: Any, help: Any = None, aside: Any = None) -> html.Section:
+    """Return a panel with a heading.
+
+    Args:
+        title: the heading.
+        content: what is below it.
+        help: from `help_tip`, beside the heading.
+        aside: what stands at the right end of the heading's line.
+    """
+    head = [html.H2(title), help, html.Div(aside, className="aside") if aside else None]
+    return html.Section([html.Div(head, className="panel-head"), *content], className="panel")
+
+
+def help_tip(about: str, text: str, *, method: str = "", source: str = "") -> dmc.Popover:
+    """Return a small button that explains a statistic: what it says, its method, its source.
+
+    Args:
+        about: what is explained, for screen readers (``"tied set"``).
+        text: what the number says and does not say, in one to three sentences.
+        method: how it is computed.
+        source: paper or book.
+    """
+    lines = [html.P(text)]
+    lines += [html.P([html.Strong("Method. "), method])] if method else []
+    lines += [html.P([html.Strong("Source. "), source])] if source else []
+    return dmc.Popover(
+        [
+            dmc.PopoverTarget(
+                dmc.ActionIcon(
+                    "?",
+                    size=18,
+                    radius="xl",
+                    variant="default",
+                    className="help",
+                    **aria(label=f"What is this: {about}"),
+                )
+            ),
+            dmc.PopoverDropdown(lines, className="help-text"),
+        ],
+        width=320,
+        position="bottom-start",
+        shadow="md",
+        withArrow=True,
+    )
+
+
+def command(text: str, name: str) -> html.Div:
+    """Return a command line that can be copied; ``name`` is the prefix of its id."""
+    return html.Div(
+        [
+            html.Code(text),
+            dmc.CopyButton(
+                id=f"{name}-copy",
+                value=text,
+                children="Copy",
+                copiedChildren="Copied",
+                size="compact-xs",
+                buttonProps={"variant": "default"},
+            ),
+        ],
+        className="command",
+    )
+
+
+def address(path: str, view: View, *, whole: bool = True) -> dict[str, Any]:
+    """Return what a page's callback gives to ``Output("view", "data")``: its view, kept in the
+    address. With ``whole=False`` settings that ``view`` does not name stay as they are."""
+    return {"path": path, "query": view.query(), "whole": whole}
+
+
+def figure_panel(name: str, picture: str, *, help: Any = None, above: Any = None) -> html.Figure:
     """Return a panel with a graph, its title and facts above, legend and small print below.
 
     Args:
         name: prefix of the ids: ``NAME-graph``, ``-title``, ``-facts``, ``-legend``,
-            ``-caption``, ``-notice``.
+            ``-caption``, ``-notice``, and ``-aside`` at the right end of the title's line.
         picture: file name of a downloaded picture.
+        help: from `help_tip`, beside the title.
+        above: what stands between the facts and the graph, such as a slider.
     """
+    aside = html.Div(id=f"{name}-aside", className="aside")
     return html.Figure(
         [
-            html.H2(id=f"{name}-title"),
+            html.Div([html.H2(id=f"{name}-title"), help, aside], className="panel-head"),
             html.P(id=f"{name}-facts", className="facts-line"),
+            above,
             html.Div(id=f"{name}-notice", role="status"),
             dcc.Loading(
                 dcc.Graph(
                     id=f"{name}-graph",
-                    figure={"layout": {"height": 360, "xaxis": _HIDDEN, "yaxis": _HIDDEN}},
+                    figure={"layout": _BEFORE},
                     config=cast(Any, figure_config(picture)),
                     className="graph",
                 ),
@@ -83,7 +157,15 @@ def figure_panel(name: str, picture: str) -> html.Figure:
     )
 
 
-_HIDDEN = {"visible": False}
+_HIDDEN, _CLEAR = {"visible": False}, "rgba(0,0,0,0)"
+# What stands there until the figure is drawn: nothing, in either colour scheme.
+_BEFORE = {
+    "height": 360,
+    "xaxis": _HIDDEN,
+    "yaxis": _HIDDEN,
+    "paper_bgcolor": _CLEAR,
+    "plot_bgcolor": _CLEAR,
+}
 
 
 def context(name: str) -> dcc.Store:
@@ -107,8 +189,8 @@ def follow_context(app: Dash, name: str) -> None:
 
 
 def is_ready(shared: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
-    """Say whether the browser has told width and scheme, so that a figure is drawn once only."""
-    return bool(shared and shared.get("viewport") and shared.get("scheme"))
+    """Say whether width, scheme and the sweep's state are known, so that a figure is drawn once."""
+    return bool(shared and all(shared.get(name) for name in ("viewport", "scheme", "token")))
 
 
 def legend(kinds: Iterable[Kind], scheme: str) -> html.Ul:
@@ -139,7 +221,7 @@ def facts_list(facts: Iterable[Fact], style: str = "facts") -> html.Dl:
 
 
 def select(
-    name: str, label: str, data: Sequence[Any], value: str | None, **rest: Any
+    name: Any, label: str, data: Sequence[Any], value: str | None, *, size: str = "sm", **rest: Any
 ) -> dmc.Select:
     """Return a labelled choice of one out of ``data``."""
     return dmc.Select(
@@ -148,7 +230,7 @@ def select(
         data=list(data),
         value=value,
         allowDeselect=False,
-        size="sm",
+        size=cast(Any, size),
         comboboxProps={"shadow": "md"},
         **rest,
     )
@@ -170,7 +252,7 @@ def metric_choices(info: SweepInfo) -> list[dict[str, Any]]:
     return [{"group": name, "items": items} for name, items in groups if items]
 
 
-def split_choice(name: str, value: str) -> html.Div:
+def split_choice(name: str, value: str, *, size: str = "sm") -> html.Div:
     """Return the choice of the split."""
     return html.Div(
         [
@@ -179,7 +261,7 @@ def split_choice(name: str, value: str) -> html.Div:
                 id=name,
                 data=[{"value": split, "label": split} for split in SPLITS],
                 value=value,
-                size="sm",
+                size=cast(Any, size),
                 fullWidth=True,
                 **aria(labelledby=f"{name}-label"),
             ),

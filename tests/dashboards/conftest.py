@@ -193,7 +193,14 @@ def add_sweep(
     sweep_id = store.put_sweep(
         SweepRecord(
             name=name,
-            spec={"sweep": name, "seeds": seeds, "objective": OBJECTIVE},
+            spec={
+                "sweep": name,
+                "seeds": list(range(seeds)),
+                "objective": OBJECTIVE,
+                "losses": {cell.loss: dict(cell.hyperparameters) for cell in cells},
+                "training": dict(TRAINING),
+                "head": {"kind": "linear"},
+            },
             spec_hash="5f2c" * 16,
             identity={"data": {"dataset": "movie_genres", "limit": 4000}},
             dataset="movie_genres",
@@ -258,7 +265,10 @@ def _pack_result(pack: list[tuple[int, CellRecord, int, str, str | None]], n: in
         objective=scores["validation", "weighted_f1"],
         scores=scores,
         slices=slices,
-        curves={"train_loss": np.linspace(0.9, 0.4, 6)[:, None] * np.ones((1, len(pack)))},
+        curves={
+            "train_loss": np.linspace(0.9, 0.4, 6)[:, None] * np.ones((1, len(pack))),
+            "objective": np.linspace(0.2, 0.9, 6)[:, None] * np.ones((1, len(pack))),
+        },
         curve_epochs=[1, 2, 4, 8, 30, 60],
         diagnostics={"train_loss": np.full(len(pack), 0.4)},
         started_at=START + timedelta(minutes=n),

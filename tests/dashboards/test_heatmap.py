@@ -152,11 +152,11 @@ def test_the_scale_ignores_collapsed_cells_and_outliers(source: Source) -> None:
     assert scale.below == (data.mean < scale.low).sum() > 0
     ruined = data.mean.copy()
     ruined[place(data, 8.0, 1.0)] = -1e9
-    assert colour_range(data._replace(mean=ruined)).low > -10
+    assert colour_range(data._replace(value=ruined)).low > -10
     many = data.mean.copy()
     many[2] = -1.0
-    assert colour_range(data._replace(mean=many)).low == -1.0
-    flat = colour_range(data._replace(mean=np.where(data.n > 0, 0.5, np.nan)))
+    assert colour_range(data._replace(value=many)).low == -1.0
+    flat = colour_range(data._replace(value=np.where(data.n > 0, 0.5, np.nan)))
     assert flat.low < 0.5 < flat.high
 
 
@@ -166,7 +166,8 @@ def test_hover_says_n_spread_seeds_and_reasons(source: Source) -> None:
     partial = texts[place(data, 20.0, 0.0)]
     assert "n = 4 of 5 seeds" in partial
     assert "seed 4: diverged, loss is nan in epoch 9" in partial
-    assert "mean ± sd over seeds" in partial
+    assert "(sd over seeds)" in partial
+    assert "95 % interval of the mean over seeds" in partial
     assert "&lt;on the device&gt;" in texts[place(data, 30.0, 2.0)]
     assert "not in the plan" in texts[place(data, -5.0, 0.5)]
     assert data.best_position is not None

@@ -53,10 +53,8 @@ def test_the_slider_redraws_and_the_address_restores_the_view(visit, serve_app, 
     page.locator("#map-threshold [role=slider]").focus()
     for _ in range(6):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_function("() => !new URLSearchParams(location.search).get('t').startsWith('0.5')")
-    page.wait_for_timeout(500)
+    page.wait_for_function("() => Number(new URLSearchParams(location.search).get('t')) < 0.3")
     view = view_of(page)
-    assert float(view["t"]) < 0.3
     facts = page.locator("#map-facts").inner_text()
     again = watched.open(urlparse(page.url).path + "?" + urlparse(page.url).query)
     again.wait_for_selector(READY, state="attached")
@@ -81,18 +79,6 @@ def test_another_loss_brings_its_own_axes_and_slices(visit, serve_app, store_url
     wait_for_text(page, "#map-title", "asl over clip and γ⁺")
 
 
-def test_losses_show_boxes_and_the_table(visit, serve_app, store_url) -> None:
-    page = visit(serve_app(store_url)).open("/losses?sweep=movie-genres")
-    page.wait_for_selector(".boxlayer .point", state="attached")
-    wait_for_text(page, "#losses-facts", "test split · t = 0.5")
-    page.wait_for_selector(".ag-cell")
-    table = page.locator("#best-grid").inner_text()
-    for words in ("sigmoid_f1", "5 of 5", "predict-all", "no finished cell", "±"):
-        assert words in table
-    # Five seeds of five losses in five panels; the sixth loss has no complete seed.
-    assert page.locator(".boxlayer .point").count() == 125
-
-
 def test_pages_are_reached_by_links_that_keep_the_view(visit, serve_app, store_url) -> None:
     page = visit(serve_app(store_url)).open("/")
     page.wait_for_selector(".cards article")
@@ -101,16 +87,19 @@ def test_pages_are_reached_by_links_that_keep_the_view(visit, serve_app, store_u
     page.wait_for_selector(READY, state="attached")
     page.wait_for_function("() => location.search.includes('x=beta')")
     page.get_by_role("navigation").get_by_role("link", name="Losses").click()
-    page.wait_for_selector(".boxlayer .point", state="attached")
+    page.wait_for_function("() => location.pathname === '/losses'")
+    wait_for_text(page, "header .is-current", "Losses")
     assert view_of(page)["sweep"] == "finished"
     assert view_of(page)["x"] == "beta"
     page.get_by_role("navigation").get_by_role("link", name="About").click()
     wait_for_text(page, "main h1", "finished")
     page.go_back()
-    page.wait_for_selector(".boxlayer .point", state="attached")
+    wait_for_text(page, "header .is-current", "Losses")
+    page.get_by_role("navigation").get_by_role("link", name="Map").click()
+    page.wait_for_selector(READY, state="attached")
     page.get_by_role("button", name=re.compile("Sweep finished")).click()
     page.get_by_role("menuitem", name="movie-genres").click()
-    wait_for_text(page, "#losses-facts", "movie-genres")
+    wait_for_text(page, "#map-facts", "movie-genres")
 
 
 def test_light_and_dark_are_switched_without_a_reload(visit, serve_app, store_url) -> None:
@@ -123,7 +112,7 @@ def test_light_and_dark_are_switched_without_a_reload(visit, serve_app, store_ur
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/map", "/losses", "/about"])
+@pytest.mark.parametrize("path", ["/", "/map", "/cell", "/about"])
 def test_a_phone_scrolls_down_only(visit, serve_app, store_url, path: str) -> None:
     page = visit(serve_app(store_url), viewport={"width": 390, "height": 800}).open(path)
     page.wait_for_selector("main h1, main h2:not(:empty)")
@@ -132,21 +121,27 @@ def test_a_phone_scrolls_down_only(visit, serve_app, store_url, path: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "status", "said"),
     [
-        ("/map?sweep=nope", "got 'nope'"),
-        ("/map?metric=%3Cimg%20src%3Dx%3E", "got '<img src=x>'"),
-        ("/nowhere", "No such page"),
+        ("/map?sweep=nope", 404, "got 'nope'"),
+        ("/map?metric=%3Cimg%20src%3Dx%3E", 404, "got '<img src=x>'"),
+        ("/map?map.agg=best", 400, "must be one of mean, median"),
+        ("/nowhere", 404, "No such page"),
     ],
 )
-def test_bad_addresses_are_sentences(visit, serve_app, store_url, path, said) -> None:
-    page = visit(serve_app(store_url)).open(path)
+def test_bad_addresses_are_sentences(visit, serve_app, store_url, path, status, said) -> None:
+    watched = visit(serve_app(store_url))
+    assert watched.page.goto(watched.base + path).status == status
+    page = watched.page
     wait_for_text(page, "main", said)
     page.get_by_role("link", name="All sweeps of the store").click()
     page.wait_for_selector(".cards article")
+    # The browser reports the status itself: that, once, is all there was to complain of.
+    assert len([text for text in watched.complaints if str(status) in text]) == 2
+    watched.complaints.clear()
 
 
-@pytest.mark.parametrize("path", ["/map", "/losses", "/about"])
+@pytest.mark.parametrize("path", ["/map", "/about"])
 def test_a_sweep_that_has_not_begun(visit, serve_app, store_url, path) -> None:
     page = visit(serve_app(store_url)).open(f"{path}?sweep=not-begun")
     wait_for_text(page, "#strip", "210 replicates: 210 waiting")
@@ -157,8 +152,11 @@ def test_a_store_that_comes_and_a_sweep_that_grows_are_followed(
     visit, serve_app, tmp_path: Path, dashboard_data
 ) -> None:
     url = f"sqlite:///{tmp_path}/sweeps.db"
-    page = visit(serve_app(url)).open("/map")
+    watched = visit(serve_app(url))
+    page = watched.open("/map")
     wait_for_text(page, "main", "The store cannot be read")
+    assert any(text.startswith("503") for text in watched.complaints)
+    watched.complaints.clear()
     cells = dashboard_data.make_cells([1.0, 5.0], [0.0, 1.0])
     with Store.open(url) as store:
         wait_for_text(page, "main", "No sweep yet")
