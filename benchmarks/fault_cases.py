@@ -26,19 +26,27 @@ from fault_sweep import FaultSweep, Run, count_done, ended, read_state, wait_unt
 def driver_kill(
     sweep: FaultSweep, *, moment: float, timeline: list[tuple[float, int]], draw: random.Random
 ) -> Struck:
-    """kill -9 of the driver at a moment of the run, 0 … 1, by the clock of an undisturbed one.
+    """kill -9 of the driver at a moment of the run, 0 … 1.
 
-    In the training the moment is found by what is done, so that a slower run is hit as well.
+    The first tenth is what comes before the first result, the last tenth what comes after the
+    last one, both by the clock of an undisturbed run. In between the moment is found by what is
+    done, so that it is the same share of the work on a slower machine.
     """
     url = sqlite_url(sweep)
-    total_s = timeline[-1][0]
-    at_s = moment * total_s
-    done = max(n for t, n in timeline if t <= at_s) if at_s >= timeline[0][0] else 0
-    since_s = at_s - min(t for t, n in timeline if n >= done)
+    total = timeline[-1][1]
+    first_s = min(t for t, n in timeline if n > 0)
+    last_s = min(t for t, n in timeline if n == total)
+    pack_s = (last_s - first_s) / len({n for _, n in timeline})
     with ended(sweep.run(url)) as run:
-        if done:
+        if moment < 0.1:
+            time.sleep(moment / 0.1 * first_s)
+        elif moment < 0.9:
+            done = max(1.0, (moment - 0.1) / 0.8 * total)
             wait_until(lambda: count_done(url) >= done, run)
-        time.sleep(max(0.0, min(since_s, 60.0)) if done != 0 else at_s)
+            time.sleep(draw.random() * pack_s)
+        else:
+            wait_until(lambda: count_done(url) >= total, run)
+            time.sleep((moment - 0.9) / 0.1 * (timeline[-1][0] - last_s))
         late = run.process.poll() is not None
         run.kill()
     note = f"moment {100 * moment:.0f} % of the run" + (", which had ended" if late else "")

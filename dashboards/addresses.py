@@ -20,6 +20,7 @@ from storage.errors import StoreError, SweepNotFoundError
 logger = logging.getLogger(__name__)
 
 TITLE = "sigmoidF1 sweeps"
+_FILES = ("/download/", "/api/")
 
 
 class PageNotFoundError(LookupError):
@@ -91,7 +92,8 @@ def register_statuses(app: Dash, source: Source) -> None:
 
     @app.server.after_request
     def status(response: Response) -> Response:
-        shown = request.method in ("GET", "HEAD") and response.mimetype == "text/html"
+        file = request.path.startswith(_FILES)  # it has judged itself
+        shown = request.method in ("GET", "HEAD") and response.mimetype == "text/html" and not file
         if shown and response.status_code == 200:
             response.status_code = judge(source, request.path, request.query_string.decode())
             response.headers["Cache-Control"] = "no-cache"

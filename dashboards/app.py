@@ -13,6 +13,8 @@ from dashboards.addresses import TITLE, make_page, register_statuses
 from dashboards.pages import parts, sweeps
 from dashboards.pages.listing import NAVIGATION, every_page
 from dashboards.source import Source
+from dashboards.takeaway.api import register_api
+from dashboards.takeaway.routes import register_downloads
 from storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ def make_app(store_url: str) -> Dash:
     _register_following(app, source)
     _register_browser(app)
     register_statuses(app, source)
+    register_downloads(app.server, source)
+    register_api(app.server, source)
     sweeps.register(app, source)
     for page in every_page():
         page.register(app, source)

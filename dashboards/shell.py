@@ -11,6 +11,7 @@ from dash import dcc, html
 from dashboards.facts import counts_text
 from dashboards.pages import parts
 from dashboards.pages.sweeps import progress, state_badge
+from dashboards.pages.taking import sweep_menu as sweep_export
 from dashboards.theme import DARK, LIGHT, css_variables
 from dashboards.view import View
 
@@ -105,6 +106,7 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
                     html.Div(id="strip", className="strip", role="status"),
                     html.Div(
                         [
+                            sweep_export(),
                             dmc.CopyButton(
                                 id="copy-link",
                                 value="",

@@ -21,7 +21,7 @@ from sweeps.sweep_status import read_status
 
 T = TypeVar("T")
 
-_KEPT_BYTES = 128 * 2**20
+_KEPT_BYTES = 96 * 2**20
 # Of a sweep that is being written and takes long to read, reading takes at most this share.
 _READING_SHARE = 0.1
 _SHORT_READ_S, _LONGEST_HOLD_S = 0.25, 60.0

@@ -19,6 +19,8 @@ from dashboards.naming import (
 from storage.records import STATES
 
 _LISTED = 10
+# Values of single seeds go with the map up to so many; beyond, the cell's page has them.
+_MOST_NUMBERS = 100_000
 
 
 def hover_texts(data: HeatmapData) -> list[list[str]]:
@@ -36,12 +38,13 @@ def hover_numbers(data: HeatmapData) -> tuple[np.ndarray, str]:
     """Return numbers for every position (rows, columns, numbers), and the template of their text.
 
     The numbers are n, the interval's ends, the standard deviation and, where a position is one
-    cell, the value of each seed.
+    cell and the map not of the largest, the value of each seed.
     """
     layers = [data.n, data.low, data.high, data.sd]
     names = ["n = %{customdata[0]}, 95 % interval %{customdata[1]:.4f} to %{customdata[2]:.4f}"]
     names.append("sd over seeds %{customdata[3]:.4f}")
-    if not (data.cells > 1).any() and len(data.seeds) <= _LISTED:
+    small = data.value.size * len(data.seeds) <= _MOST_NUMBERS
+    if not (data.cells > 1).any() and len(data.seeds) <= _LISTED and small:
         for position, seed in enumerate(data.seeds):
             layer = np.full(data.value.size, np.nan)
             layer[data.place] = data.numbers[:, position]

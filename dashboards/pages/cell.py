@@ -58,8 +58,8 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     choices = [{"value": name, "label": metric_name(name)} for name in curves]
     learning = html.Div(
         [
-            parts.figure_panel("cell-objective", f"{sweep}-{key[:8]}-objective"),
-            parts.figure_panel("cell-loss", f"{sweep}-{key[:8]}-loss"),
+            parts.figure_panel("cell-objective", f"{sweep}-{key[:8]}-objective", take="objective"),
+            parts.figure_panel("cell-loss", f"{sweep}-{key[:8]}-loss", take="training"),
         ],
         className="columns",
     )
@@ -72,6 +72,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
             parts.figure_panel(
                 "cell-threshold",
                 f"{sweep}-{key[:8]}-thresholds",
+                take="thresholds",
                 above=html.Div(
                     parts.select("cell-metric", "metric", choices, chosen, size="xs", w=220)
                 ),
@@ -79,6 +80,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
             parts.figure_panel(
                 "cell-classes",
                 f"{sweep}-{key[:8]}-classes",
+                take="class-f1",
                 above=html.Div(
                     [
                         html.Div(

@@ -94,7 +94,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div | html.Section:
     return html.Div(
         [
             chosen,
-            parts.figure_panel("compare", f"{sweep}-{other}", help=_map_help()),
+            parts.figure_panel("compare", f"{sweep}-{other}", take="compare", help=_map_help()),
             parts.card(
                 "Best cells",
                 html.P(id="compare-best-facts", className="facts-line"),

@@ -104,9 +104,13 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     return html.Div(
         [
             chosen,
-            parts.figure_panel("curves-thresholds", f"{sweep}-thresholds", help=help_threshold),
-            parts.figure_panel("curves-learning", f"{sweep}-objective", help=help_learning),
-            parts.figure_panel("curves-training", f"{sweep}-training-loss"),
+            parts.figure_panel(
+                "curves-thresholds", f"{sweep}-thresholds", take="thresholds", help=help_threshold
+            ),
+            parts.figure_panel(
+                "curves-learning", f"{sweep}-objective", take="objective", help=help_learning
+            ),
+            parts.figure_panel("curves-training", f"{sweep}-training-loss", take="training"),
             parts.context("curves"),
         ]
     )

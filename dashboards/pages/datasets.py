@@ -64,9 +64,9 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     return html.Div(
         [
             overview,
-            parts.figure_panel("datasets-classes", f"{sweep}-classes"),
+            parts.figure_panel("datasets-classes", f"{sweep}-classes", take="classes"),
             _baselines(found),
-            parts.figure_panel("datasets-pairs", f"{sweep}-pairs"),
+            parts.figure_panel("datasets-pairs", f"{sweep}-pairs", take="pairs"),
             _every_dataset(source, sweep),
             parts.context("datasets"),
         ]

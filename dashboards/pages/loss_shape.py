@@ -93,6 +93,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     figure = parts.figure_panel(
         "shape",
         f"{sweep}-loss-shape",
+        take="shape",
         help=parts.help_tip(
             "the loss itself",
             "sigmoidF1 counts S(u) instead of 0 and 1. Its gradient reaches a score u only through "

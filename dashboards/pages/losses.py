@@ -78,7 +78,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     return html.Div(
         [
             chosen,
-            parts.figure_panel("losses", f"{sweep}-losses", help=_box_help()),
+            parts.figure_panel("losses", f"{sweep}-losses", take="losses", help=_box_help()),
             html.Section(
                 [
                     html.Div([html.H2(id="losses-interval-title"), _interval_help()],
@@ -98,7 +98,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
                 ],
                 className="panel",
             ),
-            parts.figure_panel("losses-differences", f"{sweep}-differences", help=_paired_help()),
+            parts.figure_panel("losses-differences", f"{sweep}-differences", take="differences", help=_paired_help()),
             parts.context("losses"),
         ]
     )  # fmt: skip

@@ -53,6 +53,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     panel = parts.figure_panel(
         "map",
         f"{sweep}-map",
+        take="map",
         above=parts.threshold_slider("map-threshold", info, view.threshold),
     )
     beside = controls.panel(map_controls.map_controls(source, sweep, view), "What the map shows")

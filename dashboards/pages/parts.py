@@ -16,6 +16,7 @@ from dashboards.figures.captions import FigureText
 from dashboards.figures.grid import FigureError
 from dashboards.figures.marks import MARKS, Kind, legend_svg
 from dashboards.naming import metric_name, threshold_text
+from dashboards.pages.taking import figure_menu
 from dashboards.theme import figure_config, get_theme
 from dashboards.view import SPLITS, View, ViewError
 from storage.errors import StoreError
@@ -121,20 +122,26 @@ def address(path: str, view: View, *, whole: bool = True) -> dict[str, Any]:
     return {"path": path, "query": view.query(), "whole": whole}
 
 
-def figure_panel(name: str, picture: str, *, help: Any = None, above: Any = None) -> html.Figure:
+def figure_panel(
+    name: str, picture: str, *, take: str, help: Any = None, above: Any = None
+) -> html.Figure:
     """Return a panel with a graph, its title and facts above, legend and small print below.
 
     Args:
         name: prefix of the ids: ``NAME-graph``, ``-title``, ``-facts``, ``-legend``,
             ``-caption``, ``-notice``, and ``-aside`` at the right end of the title's line.
-        picture: file name of a downloaded picture.
+        picture: file name of a picture that the browser makes.
+        take: name of the figure in `dashboards.takeaway`, which its menu takes away.
         help: from `help_tip`, beside the title.
         above: what stands between the facts and the graph, such as a slider.
     """
     aside = html.Div(id=f"{name}-aside", className="aside")
     return html.Figure(
         [
-            html.Div([html.H2(id=f"{name}-title"), help, aside], className="panel-head"),
+            html.Div(
+                [html.H2(id=f"{name}-title"), help, aside, figure_menu(name, take)],
+                className="panel-head",
+            ),
             html.P(id=f"{name}-facts", className="facts-line"),
             above,
             html.Div(id=f"{name}-notice", role="status"),

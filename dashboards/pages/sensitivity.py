@@ -22,6 +22,7 @@ PATH = "/sensitivity"
 NAME = "Sensitivity"
 
 _AUTOMATIC = "automatic"
+_TAKEN = {"cells": "best-cells"}
 
 
 def check(source: Source, sweep: str, view: View) -> None:
@@ -105,7 +106,12 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
 
 def _panels(sweep: str, *names: str) -> html.Div:
     panels = [
-        parts.figure_panel(f"sensitivity-{name}", f"{sweep}-{name}", help=help_of(name))
+        parts.figure_panel(
+            f"sensitivity-{name}",
+            f"{sweep}-{name}",
+            take=_TAKEN.get(name, name),
+            help=help_of(name),
+        )
         for name in names
     ]
     return html.Div(panels, className="columns" if len(names) > 1 else "")

@@ -9,14 +9,19 @@ import plotly.graph_objects as go
 
 from dashboards.figures.boxplots import boxplot_data, boxplot_text
 from dashboards.figures.boxplots_plot import plot_boxplots
+from dashboards.figures.cell_classes import cell_classes_data, cell_classes_text
+from dashboards.figures.cell_classes_plot import plot_cell_classes
+from dashboards.figures.cells import find_cells, keys_of
 from dashboards.figures.cells_table import cells_data
 from dashboards.figures.classes import classes_data, classes_text, plot_classes
+from dashboards.figures.co_occurrence_plot import plot_co_occurrence
 from dashboards.figures.compare import compare_data, compare_text
 from dashboards.figures.compare_plot import plot_compare
 from dashboards.figures.curves import learning_data, learning_text
 from dashboards.figures.curves_plot import plot_learning
 from dashboards.figures.curves_threshold import threshold_data, threshold_text_of
 from dashboards.figures.curves_threshold_plot import plot_threshold_curves
+from dashboards.figures.dataset_statistics import co_occurrence, co_occurrence_text
 from dashboards.figures.differences_plot import plot_differences
 from dashboards.figures.grid import FigureError
 from dashboards.figures.heatmap_plot import plot_heatmap
@@ -34,6 +39,7 @@ from dashboards.source import Source
 from dashboards.takeaway import tables
 from dashboards.takeaway.drawing import Drawing, FigureKind
 from dashboards.view import View
+from storage.kept_encoding import KeptFileError
 
 _WIDTH = 1000
 
@@ -124,6 +130,37 @@ def _classes(source: Source, sweep: str, view: View) -> Drawing:
     )
 
 
+def _pairs(source: Source, sweep: str, view: View) -> Drawing:
+    data = co_occurrence(source, sweep, split=view.split or "test")
+    if data is None:
+        raise FigureError(
+            "Classes are counted together on kept targets, but this sweep has none. "
+            f"Run: sigmoidf1 sweep keep {sweep}."
+        )
+    dataset = source.sweep(sweep).dataset
+    return _drawn(
+        lambda scheme: plot_co_occurrence(data, dataset=dataset, scheme=scheme),
+        co_occurrence_text(data, dataset),
+    )
+
+
+def _class_f1(source: Source, sweep: str, view: View) -> Drawing:
+    keys = _keys(view)
+    if len(keys) != 1:
+        raise FigureError(
+            f"F1 of each class is of one cell, but {len(keys)} were named. Write cell.key=KEY in "
+            "the view."
+        )
+    key = keys_of(source, sweep, find_cells(source, sweep, keys)).popitem()[1]
+    info = source.sweep(sweep)
+    at = info.objective["threshold"] if view.threshold is None else view.threshold
+    try:
+        data = cell_classes_data(source, sweep, key, split=view.split or "test", threshold=at)
+    except KeptFileError as error:
+        raise FigureError(str(error)) from error
+    return _drawn(lambda scheme: plot_cell_classes(data, scheme=scheme), cell_classes_text(data))
+
+
 def _compare(source: Source, sweep: str, view: View) -> Drawing:
     names = [str(name) for name in source.sweeps()["name"]]
     other = view.extra.get("compare.with") or next((n for n in names if n != sweep), None)
@@ -187,6 +224,8 @@ FIGURES = (
     FigureKind("thresholds", "a metric against the threshold", _thresholds),
     FigureKind("parallel", "all cells as lines over their settings", _parallel),
     FigureKind("classes", "positives of each class", _classes),
+    FigureKind("pairs", "how often classes occur together", _pairs),
+    FigureKind("class-f1", "F1 of each class of one kept cell", _class_f1),
     FigureKind("compare", "two sweeps side by side on one scale", _compare),
     FigureKind("shape", "the loss's sigmoid, its gradient and the scores (Figure 2)", _shape),
     FigureKind("shares", "shares of the variance", _panel("shares")),

@@ -13,18 +13,7 @@ import plotly.graph_objects as go
 
 from dashboards.figures.grid import FigureError
 from dashboards.takeaway.drawing import Drawing
-
-FORMATS = {
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "pdf": "application/pdf",
-    "html": "text/html",
-    "csv": "text/csv",
-}
-"""Format to media type."""
-
-DRAWN = ("png", "svg", "pdf")
-"""Formats that a browser without a window draws."""
+from dashboards.takeaway.formats import FORMATS
 
 _IDLE_S, _TIMEOUT_S, _CLOSE_S = 120.0, 60.0, 5.0
 _LONGEST_SIDE = 5000
@@ -91,6 +80,7 @@ class _Renderer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._kaleido: Any = None
         self._timer: threading.Timer | None = None
 
@@ -119,7 +109,8 @@ class _Renderer:
         from kaleido import Kaleido
 
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="pictures").start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="pictures")
+        self._thread.start()
 
         async def opened() -> Any:
             return await Kaleido(n=1, timeout=_TIMEOUT_S).__aenter__()
@@ -142,6 +133,10 @@ class _Renderer:
             with contextlib.suppress(Exception):  # it may be what failed
                 closing.result(_CLOSE_S)
         loop.call_soon_threadsafe(loop.stop)
+        if self._thread is not None:
+            self._thread.join(_CLOSE_S)
+        if not loop.is_running():
+            loop.close()
 
     def _close_later(self) -> None:
         if self._timer is not None:

@@ -16,17 +16,17 @@ from dashboards.figures.grid import FigureError
 from dashboards.report import write_report
 from dashboards.source import Source
 from dashboards.takeaway.catalogue import draw, find_sweep
-from dashboards.takeaway.rendering import FORMATS, BrowserMissingError, Size, render
+from dashboards.takeaway.formats import BEST_ENDINGS, FORMATS
+from dashboards.takeaway.rendering import BrowserMissingError, Size, render
 from dashboards.theme import THEMES
 from dashboards.view import View, ViewError
 from storage.errors import StoreError, SweepNotFoundError
 from storage.store import Store
 from sweeps.errors import SweepError
 from sweeps.export import export_best
-from sweeps.export_files import EXPORT_FORMATS, format_export
+from sweeps.export_files import format_export
 
 _BEST = "best"
-_ENDINGS = {"yaml": "yaml", "json": "json", "csv": "csv", "toml": "toml", "tex": "latex"}
 _OPTIONS = ("scheme", "width", "height", "scale")
 
 
@@ -92,9 +92,9 @@ def _size(query: Mapping[str, str]) -> Size:
 
 
 def _best(source: Source, ending: str, query: Mapping[str, str]) -> Response:
-    if ending not in _ENDINGS or _ENDINGS[ending] not in EXPORT_FORMATS:
+    if ending not in BEST_ENDINGS:
         raise FigureError(
-            f"Best cells are given as {', '.join(_ENDINGS)}, but '{ending}' was asked for."
+            f"Best cells are given as {', '.join(BEST_ENDINGS)}, but '{ending}' was asked for."
         )
     sweep = find_sweep(source, query.get("sweep"))
     chosen: dict[str, Any] = {k: query[k] for k in ("metric", "rule") if k in query}
@@ -103,7 +103,7 @@ def _best(source: Source, ending: str, query: Mapping[str, str]) -> Response:
     result = source.ask(
         sweep, question, lambda store: export_best(store, sweeps=[sweep], losses=losses, **chosen)
     )
-    text = format_export(result, _ENDINGS[ending])
+    text = format_export(result, BEST_ENDINGS[ending])
     return _sent(text.encode(), "text/plain; charset=utf-8", f"{sweep}-best.{ending}")
 
 

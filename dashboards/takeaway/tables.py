@@ -16,7 +16,10 @@ from dashboards.figures.curves_threshold import ThresholdData
 from dashboards.figures.heatmap import HeatmapData
 from dashboards.figures.loss_table import LossTable
 
-_COUNTS = ("n", "planned", "cells", "diverged", "failed", "waiting", "nothing", "everything")
+_COUNTS = (
+    "n", "planned", "cells", "diverged", "failed", "pruned", "running", "waiting", "nothing",
+    "everything",
+)  # fmt: skip
 
 
 def map_table(data: HeatmapData) -> pd.DataFrame:
@@ -34,8 +37,12 @@ def map_table(data: HeatmapData) -> pd.DataFrame:
         "metric": data.metric,
         "split": data.split,
         "threshold": data.threshold,
-        "value": data.mean.ravel(),
+        "aggregate": data.aggregate,
+        "value": data.value.ravel(),
+        "mean": data.mean.ravel(),
         "sd": data.sd.ravel(),
+        "low": data.low.ravel(),
+        "high": data.high.ravel(),
     }
     frame |= {name: np.asarray(getattr(data, name)).ravel() for name in _COUNTS}
     return pd.DataFrame(frame)
