@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any, NamedTuple
 
-from dash import Dash
+from dash import Dash, html
 from flask import Response, request
 
 from dashboards import shell
 from dashboards.figures.grid import FigureError
 from dashboards.figures.selection import describe_metric
 from dashboards.pages import parts, sweeps
-from dashboards.pages.listing import Page, every_page
+from dashboards.pages.listing import OWN_HEADING, Page, every_page
 from dashboards.source import Source
 from dashboards.view import View, ViewError
 from storage.errors import StoreError, SweepNotFoundError
@@ -49,6 +49,8 @@ def make_page(source: Source, path: str, search: str) -> tuple[Any, ...]:
         menu = shell.sweep_menu(asked.names, sweep, path)
         _check(source, asked)
         content = asked.page.layout(source, sweep, asked.view)
+        if asked.page not in OWN_HEADING:
+            content = [html.H1(f"{asked.page.NAME}, {sweep}", className="unseen"), content]
         return content, sweep, menu, "shown", f"{asked.page.NAME}, {sweep} – {TITLE}"
     except PageNotFoundError as error:
         content = parts.empty_state("No such page", str(error), _start())

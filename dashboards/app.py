@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash.exceptions import PreventUpdate
 
 from dashboards import shell
-from dashboards.addresses import TITLE, make_page, register_statuses
+from dashboards.addresses import TITLE, register_statuses
+from dashboards.delivery import LeanDash, register_delivery
+from dashboards.opening import fill_shell, open_page, read_look
 from dashboards.pages import parts, sweeps
 from dashboards.pages.listing import NAVIGATION, every_page
 from dashboards.source import Source
@@ -37,7 +40,7 @@ def make_app(store_url: str) -> Dash:
         >>> app.server.test_client().get("/").status_code   # no store there yet
         503
     """
-    app = Dash(
+    app = LeanDash(
         __name__,
         title=TITLE,
         update_title="",
@@ -49,14 +52,16 @@ def make_app(store_url: str) -> Dash:
         on_error=_log_error,
         add_log_handler=False,
     )
-    app.index_string = shell.index_string(app.get_asset_url(_SCHEME_SCRIPT))
+    version = int((Path(__file__).parent / "assets" / _SCHEME_SCRIPT).stat().st_mtime)
+    app.index_string = shell.index_string(f"{app.get_asset_url(_SCHEME_SCRIPT)}?m={version}")
     source = Source(store_url)
     pages = ((sweeps.PATH, sweeps.NAME), *((page.PATH, page.NAME) for page in NAVIGATION))
-    app.layout = shell.shell(pages)
+    app.layout = lambda: fill_shell(source, shell.shell(pages))
     _register_pages(app, source)
     _register_following(app, source)
     _register_browser(app)
     register_statuses(app, source)
+    register_delivery(app)
     register_downloads(app.server, source)
     register_api(app.server, source)
     sweeps.register(app, source)
@@ -81,24 +86,22 @@ def _register_pages(app: Dash, source: Source) -> None:
         Output("token", "data", allow_duplicate=True),
         Output("strip", "children", allow_duplicate=True),
         Output("strip-of", "data", allow_duplicate=True),
-        Input("url", "pathname"),
-        Input("url", "search"),
+        Output("view", "data", allow_duplicate=True),
+        Input("shown", "data"),
         Input("catalog", "data"),
         State("page-state", "data"),
-        prevent_initial_call="initial_duplicate",
+        State("viewport", "data"),
+        State("scheme", "data"),
+        prevent_initial_call=True,
     )
-    def show(path: str, search: str, _catalog: Any, state: str) -> tuple[Any, ...]:
+    def show(
+        shown: list[str] | None, _catalog: Any, state: str, viewport: Any, scheme: Any
+    ) -> tuple[Any, ...]:
         # The list of sweeps matters to a page that had nothing to show; any other stays.
-        if ctx.triggered_id == "catalog" and state == "shown":
-            return (no_update,) * 8
-        page = make_page(source, path or "/", search or "")
-        sweep = page[1]
-        if sweep is None:
-            return *page, "", [], [None, ""]
-        table = source.sweeps()
-        rows = table[table["name"] == sweep]
-        strip = [] if rows.empty else shell.state_strip(rows.iloc[0])
-        return *page, source.token(sweep), strip, [sweep, source.word(sweep)]
+        if shown is None or (ctx.triggered_id == "catalog" and state == "shown"):
+            raise PreventUpdate
+        opened = open_page(source, shown[0], shown[1], read_look(viewport, scheme))
+        return *opened[:-1], no_update if opened.view is None else opened.view
 
 
 def _register_following(app: Dash, source: Source) -> None:
@@ -113,6 +116,7 @@ def _register_following(app: Dash, source: Source) -> None:
         State("catalog", "data"),
         State("token", "data"),
         State("strip-of", "data"),
+        prevent_initial_call=True,
     )
     def follow(
         _ticks: int | None, current: str | None, catalog: Any, token: Any, drawn: Any
@@ -151,6 +155,13 @@ def _register_browser(app: Dash) -> None:
         Input("url", "pathname"),
         Input("url", "search"),
         State({"nav": ALL}, "id"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("view", "asked"),
+        Output("shown", "data"),
+        Input("url", "pathname"),
+        Input("url", "search"),
+        State("shown", "data"),
     )
     app.clientside_callback(ClientsideFunction("view", "title"), Input("document", "data"))
     app.clientside_callback(ClientsideFunction("view", "go"), Input("go", "data"))

@@ -16,6 +16,13 @@ from storage.store import Store
 from sweeps.errors import SweepError
 
 HOST, PORT, THREADS = "127.0.0.1", 8050, 8
+# A figure of a large sweep is a megabyte. By default it goes in pieces of 18 kB, between each of
+# which other threads may take turns, and by way of a temporary file.
+_SENDING: dict[str, Any] = {
+    "send_bytes": 2**20,
+    "outbuf_overflow": 2**24,
+    "outbuf_high_watermark": 2**24,
+}
 
 
 class ServeError(SweepError):
@@ -59,7 +66,9 @@ def serve(
 def _listen(store_url: str, host: str, port: int) -> Any:
     _check_free(host, port)
     try:
-        return create_server(make_app(store_url).server, host=host, port=port, threads=THREADS)
+        return create_server(
+            make_app(store_url).server, host=host, port=port, threads=THREADS, **_SENDING
+        )
     except OSError as error:
         raise ServeError(_reason(error, host, port)) from error
 

@@ -10,6 +10,7 @@ from dash import dcc, html
 
 from dashboards.facts import counts_text
 from dashboards.pages import parts
+from dashboards.pages.buttons import menu_button
 from dashboards.pages.sweeps import progress, state_badge
 from dashboards.pages.taking import sweep_menu as sweep_export
 from dashboards.theme import DARK, LIGHT, css_variables
@@ -144,6 +145,7 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
             dcc.Store(id="scheme"),
             dcc.Store(id="document"),
             dcc.Store(id="view"),
+            dcc.Store(id="shown"),
             dcc.Store(id="go"),
             header,
             html.Div(id="store-notice", className="store-notice", role="status"),
@@ -179,26 +181,18 @@ def sweep_menu(names: Sequence[str], current: str | None, path: str) -> Any:
     ]
     return dmc.Menu(
         [
-            dmc.MenuTarget(
-                dmc.Button(
-                    [
-                        current if known else "choose a sweep",
-                        html.Span("\u00a0▾", **parts.aria(hidden="true")),
-                    ],
-                    variant="default",
-                    size="compact-sm",
-                    fw=500,
-                    **{
-                        "aria-label": f"Sweep {current}; choose another"
-                        if known
-                        else "Choose a sweep"
-                    },
-                )
+            menu_button(
+                [
+                    html.Span(current if known else "choose a sweep", className="name"),
+                    html.Span("\u00a0▾", **parts.aria(hidden="true")),
+                ],
+                f"Sweep {current}; choose another" if known else "Choose a sweep",
             ),
             dmc.MenuDropdown(items, className="sweep-list"),
         ],
         position="bottom-end",
         shadow="md",
+        withinPortal=False,
     )
 
 

@@ -188,6 +188,16 @@ class Source:
         """
         return self._kept(sweep, question, load)
 
+    def keep(self, sweep: str, question: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """Return what ``make`` makes of other answers on a sweep; kept as they are.
+
+        Args:
+            sweep: name of the sweep.
+            question: what is made, hashable and unlike any other question of the sweep.
+            make: makes it, such as a figure from its data.
+        """
+        return self._answers.get((sweep, self.token(sweep), *question), make)
+
     def _kept(self, sweep: str, question: tuple[Any, ...], load: Callable[[Store], T]) -> T:
         def make() -> T:
             began = time.monotonic()

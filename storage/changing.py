@@ -66,6 +66,12 @@ def retry(connection: sa.Connection, sweep_id: int, states: Sequence[str], now: 
             f"Replicates that are {', '.join(RETRIABLE_STATES)} can be tried again, "
             f"but got {', '.join(map(repr, wrong))}."
         )
+    spec = connection.execute(sa.select(sweeps.c.spec).where(sweeps.c.id == sweep_id)).scalar()
+    if "imported" in (spec or {}):
+        raise RecordError(
+            "Replicates are tried again by training them, but this sweep was imported, and "
+            "nothing says how it was trained."
+        )
     r = replicates.c
     chosen = (r.sweep_id == sweep_id, r.state.in_(list(states)))
     rows = connection.execute(

@@ -188,7 +188,7 @@ class PlanMethods(Database):
             The number of replicates.
 
         Raises:
-            RecordError: another state.
+            RecordError: another state, or the sweep was imported.
         """
         return self.change(
             lambda connection, now: changing.retry(connection, sweep_id, states, now),

@@ -23,6 +23,7 @@ from sweeps.export_selection import check_known, select_sweeps, why_empty
 from sweeps.export_snippet import loss_snippet
 from sweeps.export_spec import cell_spec
 from sweeps.export_statistics import choice_statistics
+from sweeps.imported import is_imported
 from sweeps.sensitivity.best import RULE, best_cells
 from sweeps.sensitivity.reading import SAME_THRESHOLD
 from sweeps.sensitivity.summary import summarise_cells
@@ -220,6 +221,7 @@ def _result(
         "baselines": {
             name: {split: info.baselines[name][split] for split in REPORTED_SPLITS}
             for name in BASELINES
+            if name in info.baselines  # an imported sweep has none
         },
         "snippet": loss_snippet(
             loss,
@@ -271,7 +273,9 @@ def _provenance(
         "n_diverged": int(states.get("diverged", 0)),
         "n_failed": int(states.get("failed", 0)),
         "trained_at": complete["finished_at"].max(),
-        "spec": cell_spec(
+        "spec": None
+        if is_imported(info.spec)
+        else cell_spec(
             info.spec,
             sweep=info.name,
             loss=cell["loss"],

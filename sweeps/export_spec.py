@@ -13,6 +13,7 @@ from storage.store import Store
 from sweeps.canonical import content_hash
 from sweeps.errors import SweepError
 from sweeps.export_files import write_text
+from sweeps.imported import refuse_imported
 from sweeps.spec_claims import claim_comment
 
 _NAME = 100
@@ -37,10 +38,12 @@ def best_specs(store: Store, results: Mapping[str, Any]) -> list[dict[str, Any]]
 
     Raises:
         StoreError: a sweep is no longer there.
+        SweepError: a sweep was imported.
     """
     specs = []
     for result in results["results"]:
         spec = frames.load_sweep(store, result["sweep"]).spec
+        refuse_imported(result["sweep"], spec)
         provenance = result["provenance"]
         specs.append(
             cell_spec(

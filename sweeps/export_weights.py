@@ -24,6 +24,7 @@ from sweeps.agreement import compare_scores
 from sweeps.errors import SweepError
 from sweeps.export_files import write_text
 from sweeps.head_card import head_card
+from sweeps.imported import refuse_imported
 from sweeps.keep_summary import KeepOptions
 from sweeps.keep_work import stored_cells
 
@@ -124,6 +125,7 @@ def _retrained(
     """The heads of cells of one sweep, trained together; by the cell's key."""
     from sweeps.retraining import Retrainer, same_features
 
+    refuse_imported(info.name, info.spec)
     features = same_features(
         info.spec["data"],
         info.spec["encoder"],

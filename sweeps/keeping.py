@@ -13,6 +13,7 @@ from storage import frames
 from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
+from sweeps.imported import refuse_imported
 from sweeps.keep_summary import KeepOptions, KeepSummary
 from sweeps.keep_work import ASKED, BEST, KeepWork, Progress
 from sweeps.sensitivity.best import rank_cells
@@ -76,6 +77,7 @@ def keep_best(
     if keep == "none":
         return summary
     info = frames.load_sweep(store, sweep)
+    refuse_imported(sweep, info.spec)
     cells = frames.load_cells(store, sweep)
     ranked = rank_cells(
         cells, frames.load_replicates(store, sweep), higher_is_better=_higher_is_better(info)
@@ -117,6 +119,7 @@ def keep_cells(
     started = time.perf_counter()
     summary = KeepSummary(sweep=sweep)
     info = frames.load_sweep(store, sweep)
+    refuse_imported(sweep, info.spec)
     cells = frames.load_cells(store, sweep)
     keys = [find_cell(cells, key, sweep) for key in cell_keys]
     wanted = cells[cells["key"].isin(keys)]

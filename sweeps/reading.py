@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from storage.frames import load_sweep, load_sweeps
+from storage.frames import load_replicates, load_sweep, load_sweeps
+from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
+from sweeps.imported import is_imported
 
 if TYPE_CHECKING:  # a plan needs the losses, and they PyTorch; the dashboard reads without
     from sweeps.plan import Plan
@@ -63,7 +65,7 @@ def listed_sweeps(frame: pd.DataFrame) -> list[dict[str, Any]]:
             "encoder": row["encoder"],
             "cells": int(row["n_cells"]),
             "replicates": int(row["n_replicates"]),
-            **{state: int(row[state]) for state in ("complete", "diverged", "failed")},
+            **{state: int(row[state]) for state in ("complete", "diverged", "failed", "pruned")},
             "open": int(row["waiting"] + row["running"]),
             "created_at": row["created_at"].isoformat(timespec="seconds"),
             "updated_at": row["updated_at"].isoformat(timespec="seconds"),
@@ -82,13 +84,14 @@ def sweep_details(store: Store | str, name: str) -> dict[str, Any]:
         info = load_sweep(opened, name)
         counts = opened.counts(info.sweep_id)
         frame = load_sweeps(opened)
+        seeds = _n_seeds(opened, info)
     cells = int(frame.loc[frame["name"] == name, "n_cells"].iloc[0])
     return {
         "sweep": info.name,
         "dataset": info.dataset,
         "encoder": info.encoder,
         "cells": cells,
-        "seeds": len(info.spec["seeds"]),
+        "seeds": seeds,
         "counts": counts,
         "objective": dict(info.objective),
         "data": dict(info.features_info),
@@ -97,6 +100,12 @@ def sweep_details(store: Store | str, name: str) -> dict[str, Any]:
         "best": best_rows(store, name),
         **_choices(store, name),
     }
+
+
+def _n_seeds(store: Store, info: SweepInfo) -> int:
+    if is_imported(info.spec):
+        return int(load_replicates(store, info.name)["seed"].nunique())
+    return len(info.spec["seeds"])
 
 
 def _choices(store: Store | str, name: str) -> dict[str, Any]:
@@ -135,6 +144,10 @@ def best_rows(store: Store | str, name: str) -> list[dict[str, Any]]:
     rows = []
     for result in results:
         metric = result["objective"]["metric"]
+        nothing = {"mean": None, "sd": None}  # an imported sweep need not have a test split
+        test = result["test"].get(metric, nothing)
+        validation = result["validation"].get(metric, nothing)
+        constant = result["baselines"].get("predict_all", {}).get("test", {})
         rows.append(
             {
                 "sweep": name,
@@ -144,17 +157,19 @@ def best_rows(store: Store | str, name: str) -> list[dict[str, Any]]:
                 "n_seeds": result["n_seeds"],
                 "metric": metric,
                 "threshold": result["objective"]["threshold"],
-                "validation": result["validation"][metric]["mean"],
-                "validation_sd": result["validation"][metric]["sd"],
-                "test": result["test"][metric]["mean"],
-                "test_sd": result["test"][metric]["sd"],
-                "predict_all": result["baselines"]["predict_all"]["test"][metric],
+                "validation": validation["mean"],
+                "validation_sd": validation["sd"],
+                "test": test["mean"],
+                "test_sd": test["sd"],
+                "predict_all": constant.get(metric),
             }
         )
     return rows
 
 
 def _chosen(result: dict[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    if is_imported(spec):
+        return dict(result["hyperparameters"])
     given = spec["losses"][result["loss"]]
     chosen = {k: v for k, v in result["hyperparameters"].items() if k in given or "preset" in given}
     for section in ("training", "head"):

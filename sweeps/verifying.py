@@ -205,6 +205,8 @@ def _recorded_cell(
     """The cell as the visible part of the file says, and the spec that it records."""
     provenance = result["provenance"]
     place = f"provenance.spec of {source}"
+    if provenance["spec"] is None:
+        raise SpecError(f"{place} is empty: the results were imported, not trained here.")
     spec = parse_spec(provenance["spec"], overrides=overrides, source=place)
     visible = dict(provenance["spec"]) | {
         "losses": {result["loss"]: result["hyperparameters"]},

@@ -1,4 +1,5 @@
-/* Links that take something away carry the view and the colours of the moment they are followed. */
+/* Links that take something away carry the view and the colours of the moment they are followed;
+   a menu that opens gives the focus to its first item. */
 (function () {
   "use strict";
 
@@ -20,6 +21,17 @@
     if (link) { link.setAttribute("href", completed(link.dataset.take)); }
   }
 
+  /* Mantine focuses an empty box in an opened menu, which is no item of it to a screen reader. */
+  function enter(event) {
+    const box = event.target;
+    if (box.matches && box.matches("[role=menu] > [data-autofocus]:empty")) {
+      const first = box.parentElement.querySelector("[role=menuitem]");
+      if (first) { first.focus(); }
+      box.hidden = true;
+    }
+  }
+
+  document.addEventListener("focusin", enter);
   ["pointerdown", "focusin", "mouseover"].forEach(function (name) {
     document.addEventListener(name, complete, true);
   });

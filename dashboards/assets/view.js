@@ -42,6 +42,9 @@
   const slide = { underway: null, wished: null, since: 0 };
   const PATIENCE_MS = 4000;
 
+  /* Whether the address has been written once: the first page comes with its view. */
+  let opened = false;
+
   let timer = null;
   let width = null;
   window.addEventListener("resize", function () {
@@ -57,8 +60,10 @@
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     view: {
       address: function (view, current, path, search, ids) {
-        const called = window.dash_clientside.callback_context.triggered_id;
-        if (called === "view" && view && view.path === window.location.pathname) {
+        const called = window.dash_clientside.callback_context.triggered;
+        const news = !opened || called.some(function (by) { return by.prop_id === "view.data"; });
+        opened = true;
+        if (news && view && view.path === window.location.pathname) {
           const query = merged(view.query, view.whole);
           window.history.replaceState(
             window.history.state, "", window.location.pathname + query
@@ -97,8 +102,18 @@
         const fixed = low !== "" && low !== null && low !== undefined;
         return fixed || !span ? ["", ""] : span;
       },
-      context: function (viewport, scheme, token) {
+      /* What comes with its figure drawn is not drawn again. */
+      context: function (viewport, scheme, token, known) {
+        const same = known && known.viewport === viewport && known.scheme === scheme
+          && known.token === token;
+        if (same || !viewport || !scheme || !token) { return window.dash_clientside.no_update; }
         return { viewport: viewport, scheme: scheme, token: token };
+      },
+      /* The page that came with the app is not asked for again. */
+      asked: function (path, search, shown) {
+        const address = [path || "/", search || ""];
+        const same = shown && shown[0] === address[0] && shown[1] === address[1];
+        return same || path === undefined ? window.dash_clientside.no_update : address;
       },
       width: function () {
         width = bucket();

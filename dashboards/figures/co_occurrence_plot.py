@@ -11,7 +11,7 @@ from dashboards.figures.dataset_statistics import CoOccurrence, co_occurrence_te
 from dashboards.theme import colour_scale, get_theme, style_figure
 
 # Pixels.
-_CELL, _TOP, _FOOT, _TITLE, _CHARACTER, _MOST_CHARACTERS = 22, 12, 132, 70, 6.6, 22
+_CELL, _TOP, _FOOT, _TITLE, _CHARACTER, _MOST_CHARACTERS = 22, 12, 46, 70, 6.6, 22
 
 
 def plot_co_occurrence(
@@ -32,7 +32,9 @@ def plot_co_occurrence(
     names = [html.escape(_short(label)) for label in data.labels]
     longest = max((len(name) for name in names), default=1)
     top = _TOP + _TITLE * standalone
-    height = n * _CELL + top + _FOOT
+    # The names stand at 60 degrees below the cells, the axis title below them.
+    foot = _FOOT + int(0.87 * _CHARACTER * longest)
+    height = n * _CELL + top + foot
     hover = [
         [
             f"{html.escape(row)} with {html.escape(column)}: {data.together[i, j]:,} examples, "
@@ -72,13 +74,13 @@ def plot_co_occurrence(
             "l": int(16 + _CHARACTER * longest),
             "r": 62,
             "t": top,
-            "b": _FOOT,
+            "b": foot,
             "autoexpand": False,
         },
         meta={"kind": "co-occurrence", "dataset": dataset},
     )
     ticks = {"tickvals": list(range(n)), "ticktext": names, "showgrid": False, "fixedrange": True}
-    figure.update_xaxes(**ticks, tickangle=-60, title_text="also has")
+    figure.update_xaxes(**ticks, tickangle=-60, title={"text": "also has", "standoff": 8})
     figure.update_yaxes(**ticks, range=[n - 0.5, -0.5])
     if standalone:
         text = co_occurrence_text(data, dataset)

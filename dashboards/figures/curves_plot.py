@@ -50,7 +50,7 @@ def plot_learning(
     rows = legend_rows(data.names, width - _LEFT - 18)
     legend = _LEGEND_ROW * rows if together else 0
     top = (12 if together else _HEAD) + _TITLE * standalone
-    below = _FOOT + legend
+    below = _FOOT + 8 + legend
     between = _HEAD + _FOOT - 14
     height = down * panel + (down - 1) * between + top + below
     figure = make_subplots(

@@ -51,7 +51,7 @@ def plot_threshold_curves(
     theme = get_theme(scheme)
     down, across = (2, 1) if stacked else (1, 2)
     top = _HEAD + _TITLE * standalone
-    below = _FOOT + _LEGEND_ROW * legend_rows(data.names, width - _LEFT - 18)
+    below = _FOOT + 8 + _LEGEND_ROW * legend_rows(data.names, width - _LEFT - 18)
     between = _HEAD + 30
     height = down * _PANEL + (down - 1) * between + top + below
     figure = make_subplots(

@@ -76,7 +76,10 @@ def plot_surface(data: HeatmapData, *, scheme: str = "light", standalone: bool =
             "zaxis": _look(theme) | {"title": {"text": name}},
             "aspectmode": "manual",
             "aspectratio": {"x": 1.5, "y": 1.2, "z": 0.75},
-            "camera": {"eye": {"x": -1.2, "y": -1.55, "z": 0.85}},
+            "camera": {
+                "eye": {"x": -1.35, "y": -1.75, "z": 0.8},
+                "center": {"x": 0, "y": 0, "z": -0.16},
+            },
         },
         meta={"kind": "map", "sweep": data.sweep, "loss": data.loss, "metric": data.metric},
     )

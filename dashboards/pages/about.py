@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dash_mantine_components as dmc
 from dash import Dash, html
 
 from dashboards.facts import METHOD, provenance_facts, sweep_facts
@@ -25,7 +24,9 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     sections = [
         html.Section([html.H2("The sweep"), parts.facts_list(sweep_facts(info, counts))]),
         html.Section([html.H2("Methods and conventions"), parts.facts_list(METHOD, "method")]),
-        html.Section([html.H2("Spec"), dmc.Code(format_spec(info.spec), block=True)]),
+        html.Section(
+            [html.H2("Spec"), parts.code_block(format_spec(info.spec), "Spec of the sweep")]
+        ),
         html.Section([html.H2("Provenance"), parts.facts_list(provenance_facts(info))]),
     ]
     if isinstance(labels, list | tuple):

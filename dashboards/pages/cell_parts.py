@@ -26,7 +26,6 @@ from dashboards.view import View
 
 CELL_PATH = "/cell"
 
-_BADGES = {"complete": "teal", "diverged": "orange", "failed": "red", "pruned": "gray"}
 _INTERVAL = (
     "Where the mean over seeds may lie, with the split and its examples fixed. It says nothing of "
     "what other examples would change."
@@ -51,13 +50,10 @@ _DIAGNOSTICS = {
 def head(details: CellDetails, view: View) -> html.Div:
     """Return the cell's name, its seeds by state, and the way back to the map."""
     map_view = View(sweep=details.sweep, loss=details.cell.loss, threshold=view.threshold)
-    badges = [
-        dmc.Badge(f"{count} {state}", color=_BADGES.get(state, "blue"), variant="light", tt="none")
-        for state, count in details.states.items()
-    ]
+    badges = [parts.badge(f"{count} {state}", state) for state, count in details.states.items()]
     if details.status:
         words = details.status.replace("_", " ")
-        badges.append(dmc.Badge(f"given up: {words}", color="gray", variant="light", tt="none"))
+        badges.append(parts.badge(f"given up: {words}", "pruned"))
     return html.Div(
         [
             html.P(parts.link("/map", map_view, f"← Map of {details.cell.loss}"), className="back"),
@@ -105,7 +101,12 @@ def facts(source: Source, details: CellDetails) -> html.Section:
 def seed_table(details: CellDetails) -> html.Section:
     """Return the table of seeds: scores on both splits, diagnostics, what went wrong."""
     columns: list[dict[str, Any]] = [
-        tables.number_column("seed", "seed", width=84, pinned="left"),
+        {
+            # Of a group, as the others are: a pinned column without one has a header row of its
+            # own with nothing in it, which screen readers stumble over.
+            "headerName": "run",
+            "children": [tables.number_column("seed", "seed", width=84, pinned="left")],
+        },
         tables.text_column("state", "state", width=104),
     ]
     if details.seeds["reason"].notna().any():
@@ -211,7 +212,7 @@ def again(details: CellDetails) -> html.Section:
             className="facts-line",
         ),
         parts.command("sigmoidf1 sweep run cell.yaml", "cell-run"),
-        dmc.Code(details.spec, block=True, **parts.aria(label="Spec of this cell")),
+        parts.code_block(details.spec, "Spec of this cell"),
         html.Div(
             dmc.CopyButton(
                 id="cell-spec-copy",

@@ -70,7 +70,9 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
     return html.Div(
         [
             chosen,
-            parts.figure_panel("cells-parallel", f"{sweep}-parallel", take="parallel", help=_parallel_help()),
+            parts.figure_panel(
+                "cells-parallel", f"{sweep}-parallel", take="parallel", help=_parallel_help()
+            ),
             html.Section(
                 [
                     html.Div(

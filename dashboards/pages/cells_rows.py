@@ -71,6 +71,7 @@ def cells_grid(source: Source, data: CellsData, view: View) -> dag.AgGrid:
                 "headerCheckbox": False,
                 "enableClickSelection": False,
             },
+            "selectionColumnDef": {"headerName": "pick", "width": 56, "resizable": False},
             "cacheBlockSize": 100,
             "maxBlocksInCache": 20,
             "blockLoadDebounceMillis": 80,

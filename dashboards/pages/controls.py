@@ -59,7 +59,7 @@ def several(
         data=list(data),
         value=list(value),
         size=cast(Any, size),
-        comboboxProps={"shadow": "md"},
+        comboboxProps={"shadow": "md", "withinPortal": False},
         **rest,
     )
 

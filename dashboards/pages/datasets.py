@@ -129,9 +129,7 @@ def _baselines(found: DatasetStatistics) -> Any:
         }
         for metric in metrics
     ]
-    columns: list[dict[str, Any]] = [
-        text_column("metric", "metric", width=190, cellClass="strong", pinned="left")
-    ]
+    columns: list[dict[str, Any]] = [text_column("metric", "metric", width=190, cellClass="strong")]
     columns += [
         {
             "headerName": _LEVELS.get(name, name),

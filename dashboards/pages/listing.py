@@ -47,6 +47,8 @@ NAVIGATION = cast(
 )
 # Reached by links of other pages alone.
 LINKED = cast("tuple[Page, ...]", (cell,))
+# They begin with a heading; the others, whose titles follow their controls, get an unseen one.
+OWN_HEADING = cast("tuple[Page, ...]", (about, cell))
 
 
 def every_page() -> tuple[Page, ...]:

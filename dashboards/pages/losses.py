@@ -98,7 +98,12 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
                 ],
                 className="panel",
             ),
-            parts.figure_panel("losses-differences", f"{sweep}-differences", take="differences", help=_paired_help()),
+            parts.figure_panel(
+                "losses-differences",
+                f"{sweep}-differences",
+                take="differences",
+                help=_paired_help(),
+            ),
             parts.context("losses"),
         ]
     )  # fmt: skip

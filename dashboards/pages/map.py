@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
@@ -69,6 +69,58 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
         ],
         className="workbench",
     )
+
+
+def draw_at_once(
+    source: Source, sweep: str, view: View, content: Any, context: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Put the figure that the controls ask for into the page, as its callback would.
+
+    Args:
+        source: where the numbers are read.
+        sweep: name of the sweep.
+        view: of the address.
+        content: of `layout`; it is changed, unless there is no such figure: then the callback is
+            left to say why.
+        context: as of `parts.context`, for which it is drawn.
+
+    Returns:
+        What goes to ``Output("view", "data")``, or None if nothing was drawn.
+    """
+    page = html.Div(content)
+    asked: dict[str, Any] = {
+        name: getattr(page[item.component_id], item.component_property, None)
+        for name, item in ASKED.items()
+        if isinstance(item.component_id, str) and item.component_id != "current"
+    }
+    holds = page["map-holds"].children or []
+    asked |= {
+        "sweep": sweep,
+        "held": [hold.value for hold in holds],
+        "names": [hold.id for hold in holds],
+    }
+    try:
+        drawing = _kept_drawing(source, sweep, asked_view(source, asked), context)
+    except Exception:
+        return None
+    title, facts, caption = drawing["words"]
+    parts_of = {
+        ("map-graph", "figure"): drawing["figure"],
+        ("map-title", "children"): title,
+        ("map-facts", "children"): facts,
+        ("map-caption", "children"): caption,
+        ("map-legend", "children"): drawing["legend"],
+        ("map-aside", "children"): drawing["aside"],
+        ("map-threshold", "disabled"): drawing["off"],
+        ("map-threshold-value", "children"): drawing["threshold"],
+        ("map-drawn", "data"): drawing["drawn"],
+        ("map-span", "data"): drawing["span"],
+        ("map-fix", "children"): drawing["fix"],
+        ("map-context", "data"): dict(context),
+    }
+    for (name, attribute), value in parts_of.items():
+        setattr(page[name], attribute, value)
+    return cast(dict[str, Any], drawing["view"])
 
 
 def register(app: Dash, source: Source) -> None:
@@ -173,15 +225,13 @@ def _register_drawing(app: Dash, source: Source) -> None:
             "view": Output("view", "data", allow_duplicate=True),
         },
         inputs={"asked": ASKED, "context": Input("map-context", "data")},
-        prevent_initial_call="initial_duplicate",
+        prevent_initial_call=True,
     )
     def draw(asked: dict[str, Any], context: dict[str, Any] | None) -> dict[str, Any]:
         if not parts.is_ready(context):
             raise PreventUpdate
         try:
-            view = asked_view(source, asked)
-            data = view_data(source, asked["sweep"], view)
-            return _drawing(source, data, view, read_view(view), context)
+            return _kept_drawing(source, asked["sweep"], asked_view(source, asked), context)
         except Exception as error:
             kept = dict.fromkeys(_OUTPUTS, no_update) | {"words": [no_update] * 3}
             return kept | {
@@ -193,6 +243,18 @@ def _register_drawing(app: Dash, source: Source) -> None:
 _OUTPUTS = (
     "figure", "legend", "notice", "aside", "off", "threshold", "drawn", "span", "fix", "view",
 )  # fmt: skip
+
+
+def _kept_drawing(
+    source: Source, sweep: str, view: View, context: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the callback gives; drawn once for all viewers of the same view."""
+
+    def make() -> dict[str, Any]:
+        return _drawing(source, view_data(source, sweep, view), view, read_view(view), context)
+
+    look = (context["scheme"], context["viewport"])
+    return source.keep(sweep, ("map drawing", view.query(), *look), make)
 
 
 def _drawing(
@@ -208,7 +270,7 @@ def _drawing(
             scheme=context["scheme"],
             standalone=False,
             width=_WIDTHS[context["viewport"]],
-        ),
+        ).to_dict(),
         "words": list(parts.words(heatmap_text(data, asked.kind))),
         "legend": parts.legend(heatmap_marks(data), context["scheme"])
         if asked.kind in ("cells", "contour")

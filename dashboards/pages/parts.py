@@ -9,13 +9,14 @@ from urllib.parse import quote
 
 import dash_mantine_components as dmc
 import numpy as np
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboards.facts import Fact
 from dashboards.figures.captions import FigureText
 from dashboards.figures.grid import FigureError
 from dashboards.figures.marks import MARKS, Kind, legend_svg
 from dashboards.naming import metric_name, threshold_text
+from dashboards.pages.buttons import help_button
 from dashboards.pages.taking import figure_menu
 from dashboards.theme import figure_config, get_theme
 from dashboards.view import SPLITS, View, ViewError
@@ -40,6 +41,16 @@ def sentence(error: Exception) -> str:
 def aria(**attributes: str) -> dict[str, Any]:
     """Return ARIA attributes: ``aria(label="Pages")`` is ``{"aria-label": "Pages"}``."""
     return {f"aria-{name}": value for name, value in attributes.items()}
+
+
+def badge(text: str, kind: str) -> html.Span:
+    """Return a small label of a state; ``kind`` is one of the style sheet's."""
+    return html.Span(text, className=f"badge is-{kind.replace(' ', '-')}")
+
+
+def code_block(text: str, label: str) -> html.Pre:
+    """Return a block of code; the keyboard reaches it, so that it can be scrolled."""
+    return html.Pre(text, className="code", role="region", tabIndex="0", **aria(label=label))
 
 
 def notice(text: str, *, title: str | None = None) -> dmc.Alert:
@@ -79,22 +90,16 @@ def help_tip(about: str, text: str, *, method: str = "", source: str = "") -> dm
     lines += [html.P([html.Strong("Source. "), source])] if source else []
     return dmc.Popover(
         [
-            dmc.PopoverTarget(
-                dmc.ActionIcon(
-                    "?",
-                    size=18,
-                    radius="xl",
-                    variant="default",
-                    className="help",
-                    **aria(label=f"What is this: {about}"),
-                )
-            ),
+            help_button(f"What is this: {about}"),
             dmc.PopoverDropdown(lines, className="help-text"),
         ],
         width=320,
         position="bottom-start",
         shadow="md",
         withArrow=True,
+        withinPortal=False,
+        trapFocus=True,  # within it Escape closes it
+        returnFocus=True,
     )
 
 
@@ -192,6 +197,7 @@ def follow_context(app: Dash, name: str) -> None:
         Input("viewport", "data"),
         Input("scheme", "data"),
         Input("token", "data"),
+        State(f"{name}-context", "data"),
     )
 
 
@@ -238,7 +244,7 @@ def select(
         value=value,
         allowDeselect=False,
         size=cast(Any, size),
-        comboboxProps={"shadow": "md"},
+        comboboxProps={"shadow": "md", "withinPortal": False},
         **rest,
     )
 

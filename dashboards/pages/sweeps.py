@@ -22,7 +22,6 @@ _STATES = (
     ("failed", "var(--failed)"),
     ("pruned", "var(--pruned)"),
 )
-_BADGES = {"running": "teal", "finished": "gray", "unfinished": "orange", "not begun": "orange"}
 
 
 def layout(source: Source) -> html.Div:
@@ -104,13 +103,13 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def state_badge(row: Any) -> dmc.Badge:
+def state_badge(row: Any) -> html.Span:
     """Return the state of a sweep as a badge."""
     state = state_words(row)
-    return dmc.Badge(state, color=_BADGES.get(state, "gray"), variant="light", tt="none")
+    return parts.badge(state, state)
 
 
-def progress(row: Any) -> dmc.ProgressRoot:
+def progress(row: Any) -> html.Div:
     """Return the share of replicates that are complete, diverged and failed as one bar."""
     total = max(1, int(row["n_replicates"]))
     done = sum(int(row[state]) for state, _ in _STATES)
@@ -119,10 +118,16 @@ def progress(row: Any) -> dmc.ProgressRoot:
         for state, colour in _STATES
         if row[state]
     ]
-    return dmc.ProgressRoot(
-        sections,
-        size="sm",
-        **parts.aria(label=f"{done:,} of {total:,} replicates done"),
+    return html.Div(
+        dmc.ProgressRoot(sections, size="sm"),
+        role="progressbar",
+        **parts.aria(
+            label="replicates done",
+            valuemin="0",
+            valuemax=str(total),
+            valuenow=str(done),
+            valuetext=f"{done:,} of {total:,} replicates done",
+        ),
     )
 
 

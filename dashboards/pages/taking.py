@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import dash_mantine_components as dmc
+from dash import html
 
+from dashboards.pages.buttons import menu_button
 from dashboards.takeaway.formats import BEST_ENDINGS, FORMATS
 
 _NAMES = {
@@ -19,6 +21,7 @@ _NAMES = {
     "html": "Interactive page, HTML",
     "csv": "Numbers, CSV",
 }
+_BEST = {"yaml": "YAML", "json": "JSON", "csv": "CSV", "toml": "TOML", "tex": "LaTeX"}
 
 
 def figure_menu(panel: str, figure: str) -> Any:
@@ -29,14 +32,14 @@ def figure_menu(panel: str, figure: str) -> Any:
         figure: its name among `dashboards.takeaway.catalogue.figure_kinds`.
     """
     items = [_item(f"{figure}.{ending}", _NAMES[ending]) for ending in FORMATS]
-    return _menu(f"{panel}-take", "Take away", f"Take the figure {figure} away", items)
+    return _menu(f"{panel}-take", "Take away", f"Take away the figure {figure}", items)
 
 
 def sweep_menu() -> Any:
     """Return the menu of the whole sweep: best cells in every format, and the report."""
     items = [
         dmc.MenuLabel("Best cells of each loss"),
-        *(_item(f"best.{ending}", ending.upper()) for ending in BEST_ENDINGS),
+        *(_item(f"best.{ending}", _BEST[ending]) for ending in BEST_ENDINGS),
         dmc.MenuDivider(),
         _item("report.html", "Report, one HTML file"),
     ]
@@ -50,9 +53,13 @@ def _item(name: str, text: str) -> Any:
 
 
 def _menu(name: str, text: str, label: str, items: list[Any]) -> Any:
-    button = dmc.Button(
-        text, id=name, size="compact-sm", variant="default", fw=500, **{"aria-label": label}
-    )
-    return dmc.Menu(
-        [dmc.MenuTarget(button), dmc.MenuDropdown(items)], position="bottom-end", shadow="md"
+    return html.Div(
+        dmc.Menu(
+            [menu_button(text, label), dmc.MenuDropdown(items)],
+            position="bottom-end",
+            shadow="md",
+            withinPortal=False,  # so that it lies in the landmark of its button
+        ),
+        id=name,
+        className="take",
     )

@@ -122,7 +122,7 @@ def list_(store: options.Store = options.DEFAULT_STORE, json: options.Json = Fal
         print_json(rows)
         return
     columns = ["sweep", "dataset", "encoder", "cells", "replicates", "complete", "diverged"]
-    columns += ["failed", "open"]
+    columns += ["failed", "pruned", "open"]
     if not rows:
         typer.echo("The store holds no sweep yet. Run one: sigmoidf1 sweep run SPEC")
         return

@@ -62,6 +62,8 @@ class AdaptivePlan:
 
     def grow(self) -> bool:
         """Ask for the next batch of every loss, and commit it to the plan at once."""
+        if count_open(self.store, self.sweep_id):
+            return True  # another run has asked for it meanwhile
         mark_pruned(self.store, self.sweep_id, self.plan)
         known = load_outcomes(self.store, self.sweep_id)
         histories = self._histories(known)

@@ -9,6 +9,7 @@ import numpy as np
 
 from storage.outcomes import load_outcomes
 from storage.store import Store
+from sweeps.imported import is_imported
 from sweeps.samplers.values import cell_values, directions, objectives_of
 
 
@@ -32,6 +33,8 @@ def pareto_cells(store: Store, sweep: str) -> list[dict[str, Any]]:
         SweepNotFoundError: there is no such sweep.
     """
     info = store.sweep(sweep)
+    if is_imported(info.spec):
+        return []
     objectives = objectives_of(info.spec)
     if len(objectives) < 2:
         return []

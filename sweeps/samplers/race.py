@@ -57,6 +57,8 @@ class Race:
 
     def grow(self) -> bool:
         """Look at every race; give those still in it the seeds of the next round."""
+        if count_open(self.store, self.sweep_id):
+            return True  # another run has planned the next round meanwhile
         known = load_outcomes(self.store, self.sweep_id)
         pairs: list[tuple[str, int]] = []
         for loss in dict.fromkeys(outcome.loss for outcome in known):

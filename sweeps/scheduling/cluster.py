@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,12 +89,27 @@ def _remove_abandoned(folder: Path) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _ask_for_a_token() -> None:
+    """Give the local Ray a token of this process alone, unless the user has one.
+
+    Nobody else on the machine can then reach it, and no token file is left in the home directory.
+    Ray reads its mode once, when it is imported: where that was before, in a notebook that uses
+    Ray itself, what this process starts has to stay in the same mode.
+    """
+    imported = "ray" in sys.modules
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if imported:
+        # Compiled, without types.
+        _raylet: Any = importlib.import_module("ray._raylet")
+        if _raylet.get_authentication_mode() == _raylet.AuthenticationMode.DISABLED:
+            os.environ["RAY_AUTH_MODE"] = "disabled"
+    if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
 def _start(address: str | None, cpus: int | None, shared_bytes: int, scratch: Path) -> None:
     if address is None:
-        # A token of this process alone, unless the user has one: nobody else on the machine can
-        # reach its Ray, and no token file is left in the home directory. Ray reads it once.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        _ask_for_a_token()
     elif "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
         # A cluster with a token answers only clients that say so.
         os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -28,7 +28,7 @@ def variance_in_words(result: Anova | Unavailable, analysis: Analysis | None = N
     if isinstance(indices, SobolIndices):
         return sobol_in_words(indices)
     if isinstance(result, Unavailable):
-        return f"No analysis of variance: {result.reason}.{_estimates(analysis)}"
+        return f"{_no_indices(analysis)}No analysis of variance: {result.reason}.{_estimates(analysis)}"
     if result.effects[0].share is None:
         return "The values vary between cells but not over seeds, so shares cannot be given."
     parts = []
@@ -47,6 +47,14 @@ def variance_in_words(result: Anova | Unavailable, analysis: Analysis | None = N
         f"{'; '.join(parts)} (variance components, {result.level:.0%} intervals; {kind})."
         f"{_unequal(analysis)}{_survivors(analysis)}"
     )
+
+
+def _no_indices(analysis: Analysis | None) -> str:
+    """Why a Saltelli design has no Sobol' indices; "" for every other design."""
+    if analysis is None or analysis.design.get("sampler") != "saltelli":
+        return ""
+    reason = analysis.sobol.reason if isinstance(analysis.sobol, Unavailable) else "none given"
+    return f"No Sobol' indices of this Saltelli design: {reason}. "
 
 
 def _estimates(analysis: Analysis | None) -> str:

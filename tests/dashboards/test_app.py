@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from dashboards.app import make_app, make_page
+from dashboards.addresses import make_page
+from dashboards.app import make_app
 from dashboards.serve import ServeError, serve
 from dashboards.source import Source
 from dashboards.view import View, ViewError

@@ -10,6 +10,8 @@ import pytest
 from storage.errors import SweepChangedError
 from storage.frames import load_cells, load_replicates
 from storage.store import Store
+from sweeps.plan import make_plan
+from sweeps.samplers.planning import make_growth
 from sweeps.sensitivity.racing import look_at_race, spending_plan
 from sweeps.spec import load_spec
 
@@ -186,4 +188,25 @@ def test_a_round_that_was_killed_while_deciding_decides_the_same(
     run_locally(spec, killed)
     again, others, _ = stored(killed)
     assert others == rows
+    assert again[["key", "status", "note"]].to_dict() == cells[["key", "status", "note"]].to_dict()
+
+
+def test_a_run_does_not_decide_a_round_that_another_has_just_planned(
+    tmp_path, make_spec, run_locally
+):
+    losses = {"sigmoid_f1": {"beta": [-5, 1, 5, 10, 20], "eta": [0, 1]}}
+    spec = load_spec(make_spec(losses=losses, racing=RACING, seeds=7))
+    url = f"sqlite:///{tmp_path / 'race.db'}"
+    whole = f"sqlite:///{tmp_path / 'whole.db'}"
+    run_locally(spec, whole)
+    run_locally(spec, url, packs=0)
+    with Store.open(url) as store:
+        before = stored(url)
+        # Both runs have seen the end of a round; this one comes second.
+        assert make_growth(store, store.sweep_id("small"), make_plan(spec)).grow()
+    assert set(stored(url)[1]) == set(before[1])
+    run_locally(spec, url)
+    again, rows, _ = stored(url)
+    cells, expected, _ = stored(whole)
+    assert rows == expected
     assert again[["key", "status", "note"]].to_dict() == cells[["key", "status", "note"]].to_dict()

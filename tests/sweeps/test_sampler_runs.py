@@ -96,10 +96,9 @@ def test_optuna_has_no_running_trial_after_a_kill(tmp_path, make_spec, run_local
 
 
 def test_two_runs_ask_for_the_same_cells(tmp_path, make_spec, run_locally):
-    spec = sampled(make_spec, "tpe")
-    run_locally(spec, f"sqlite:///{tmp_path / 'one.db'}", packs=2)
+    run_locally(sampled(make_spec, "tpe", sampler={"budget": 6}), f"sqlite:///{tmp_path}/one.db")
     shutil.copy(tmp_path / "one.db", tmp_path / "two.db")
-    plan = make_plan(spec)
+    plan = make_plan(sampled(make_spec, "tpe"))
     asked = []
     for name in ("one", "two"):
         with Store.open(f"sqlite:///{tmp_path / name}.db") as store:
@@ -111,6 +110,9 @@ def test_two_runs_ask_for_the_same_cells(tmp_path, make_spec, run_locally):
             # The other run's ask of the same batch, committed second, adds nothing.
             again = store.extend_plan(sweep_id, asked[0], plan.seeds, batch=1)
             assert again.added == 0
+            # Nor does one that finds the batch there already: it is trained before the next.
+            assert make_growth(store, sweep_id, plan).grow()
+            assert len(store.cells(sweep_id)) == before + 6
     assert asked[0] == asked[1]
     assert len(asked[0]) == 6
 

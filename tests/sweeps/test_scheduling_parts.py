@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from collections import deque
 
+import pytest
 from ray.tune.search import Searcher
 
 from storage.records import CellRecord
@@ -152,3 +154,17 @@ def test_what_a_killed_run_left_is_removed_and_a_live_one_is_left_alone(tmp_path
     (live / "owner").write_text(ours.owner)
     _remove_abandoned(tmp_path)
     assert sorted(tmp_path.iterdir()) == [live, unknown]
+
+
+@pytest.mark.parametrize(("first", "mode"), [("", "token"), ("import ray; ", "disabled")])
+def test_a_local_ray_has_a_token_unless_ray_has_read_its_mode_before(first: str, mode: str) -> None:
+    code = (
+        f"{first}import os; from sweeps.scheduling.cluster import _ask_for_a_token; "
+        "_ask_for_a_token(); print(os.environ['RAY_AUTH_MODE'], "
+        "len(os.environ.get('RAY_AUTH_TOKEN', '')))"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [mode, "64" if mode == "token" else "0"]
