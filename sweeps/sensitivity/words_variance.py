@@ -28,7 +28,8 @@ def variance_in_words(result: Anova | Unavailable, analysis: Analysis | None = N
     if isinstance(indices, SobolIndices):
         return sobol_in_words(indices)
     if isinstance(result, Unavailable):
-        return f"{_no_indices(analysis)}No analysis of variance: {result.reason}.{_estimates(analysis)}"
+        why = f"{_no_indices(analysis)}No analysis of variance: {result.reason}."
+        return why + _estimates(analysis)
     if result.effects[0].share is None:
         return "The values vary between cells but not over seeds, so shares cannot be given."
     parts = []

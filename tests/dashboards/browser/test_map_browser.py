@@ -88,6 +88,7 @@ def test_the_scale_is_fixed_and_fitted_again_by_a_button(visit, serve_app, store
     page.locator("#map-fix").click()
     wait_for_text(page, "#map-caption", "The scale was fixed at")
     page.wait_for_function("() => location.search.includes('map.low=')")
+    wait_for_text(page, "#map-fix", "Fit the scale to the map")
     page.locator("#map-fix").click()
     page.wait_for_function("() => !location.search.includes('map.low=')")
 

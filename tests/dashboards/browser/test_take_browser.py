@@ -35,6 +35,7 @@ def taken(page, menu: str, item: str, *, keyboard: bool = True) -> tuple[str, by
         else:
             button.click()
             page.get_by_role("menuitem", name=item, exact=True).click()
+    page.get_by_role("menu").wait_for(state="hidden")
     download = waiting.value
     assert download.failure() is None
     return download.suggested_filename, Path(download.path()).read_bytes()
