@@ -26,7 +26,8 @@ faults = importlib.util.module_from_spec(_SPEC)
 sys.modules["fault_sweep"] = faults
 _SPEC.loader.exec_module(faults)
 
-SMALL = faults.Size(betas=3, seeds=4, epochs=25, keep="none")
+# Long enough that a stop, which a run looks for every few seconds, comes before its end.
+SMALL = faults.Size(betas=3, seeds=4, epochs=200, keep="none")
 TOTAL = 19 * 4
 
 
