@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.figures.boxplots import BoxPanel, BoxplotData, BoxRow, boxplot_text
+from dashboards.figures.captions import add_title
 from dashboards.naming import (
     count_text,
     metric_name,
@@ -106,18 +107,7 @@ def plot_boxplots(
         fixedrange=True,
     )
     if standalone:
-        text = boxplot_text(data)
-        figure.update_layout(
-            title={
-                "text": f"<b>{html.escape(text.title)}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, boxplot_text(data), height)
     return figure
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import plotly.graph_objects as go
 
 from dashboards.naming import (
     count_text,
@@ -72,3 +74,18 @@ SIGMOID = (
     "sigmoidF1: S(u; β, η) = 1 / (1 + exp(−β(u + η))), Eq. 6 of the paper; u is the logit, or "
     "the probability where input = probabilities."
 )
+
+
+def add_title(figure: go.Figure, text: FigureText, height: int) -> None:
+    """Put title and facts into a figure that stands alone."""
+    figure.update_layout(
+        title={
+            "text": f"<b>{html.escape(text.title)}</b>",
+            "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
+            "x": 0.012,
+            "xref": "container",
+            "y": 1 - 22 / height,
+            "yref": "container",
+            "font": {"size": 16},
+        }
+    )

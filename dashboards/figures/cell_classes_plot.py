@@ -7,6 +7,7 @@ import html
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboards.figures.captions import add_title
 from dashboards.figures.cell_classes import CellClassesData, cell_classes_text
 from dashboards.theme import get_theme, style_figure
 
@@ -78,18 +79,7 @@ def plot_cell_classes(
         fixedrange=True,
     )
     if standalone:
-        text = cell_classes_text(data)
-        figure.update_layout(
-            title={
-                "text": f"<b>{text.title}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, cell_classes_text(data), height)
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboards.figures.captions import FigureText
+from dashboards.figures.captions import FigureText, add_title
 from dashboards.figures.grid import FigureError
 from dashboards.naming import count_text
 from dashboards.source import Source
@@ -170,18 +170,7 @@ def plot_classes(data: ClassesData, *, scheme: str = "light", standalone: bool =
         fixedrange=True,
     )
     if standalone:
-        text = classes_text(data)
-        figure.update_layout(
-            title={
-                "text": f"<b>{text.title}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, classes_text(data), height)
     return figure
 
 

@@ -7,6 +7,7 @@ import html
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboards.figures.captions import add_title
 from dashboards.figures.dataset_statistics import CoOccurrence, co_occurrence_text
 from dashboards.theme import colour_scale, get_theme, style_figure
 
@@ -83,18 +84,7 @@ def plot_co_occurrence(
     figure.update_xaxes(**ticks, tickangle=-60, title={"text": "also has", "standoff": 8})
     figure.update_yaxes(**ticks, range=[n - 0.5, -0.5])
     if standalone:
-        text = co_occurrence_text(data, dataset)
-        figure.update_layout(
-            title={
-                "text": f"<b>{text.title}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, co_occurrence_text(data, dataset), height)
     return figure
 
 

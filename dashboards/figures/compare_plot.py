@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboards.figures.captions import add_title
 from dashboards.figures.compare import READINGS, CompareData, compare_text
 from dashboards.figures.grid import thin_labels
 from dashboards.figures.heatmap import HeatmapData
@@ -85,18 +86,7 @@ def plot_compare(
     figure.update_xaxes(showgrid=False, fixedrange=True, ticks="outside", ticklen=3)
     figure.update_yaxes(showgrid=False, fixedrange=True, ticks="outside", ticklen=3)
     if standalone:
-        text = compare_text(data)
-        figure.update_layout(
-            title={
-                "text": f"<b>{html.escape(text.title)}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, compare_text(data), height)
     return figure
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboards.figures.captions import add_title
 from dashboards.figures.curves import LearningCurve, LearningData, learning_text
 from dashboards.figures.series import faded, legend_rows, series_style
 from dashboards.naming import metric_name
@@ -97,18 +98,7 @@ def plot_learning(
     if together:
         figure.update_yaxes(title_text=_y_name(data, name))
     if standalone:
-        text = learning_text(data, name, best=best)
-        figure.update_layout(
-            title={
-                "text": f"<b>{html.escape(text.title)}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, learning_text(data, name, best=best), height)
     return figure
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import special
 
+from dashboards.figures.captions import add_title
 from dashboards.figures.curves_plot import every_seed
 from dashboards.figures.curves_threshold import FIXED, SPLITS, ThresholdData, threshold_text_of
 from dashboards.figures.series import faded, legend_rows, series_style
@@ -96,18 +97,7 @@ def plot_threshold_curves(
     figure.update_yaxes(fixedrange=True, nticks=7, rangemode="tozero")
     figure.update_yaxes(title_text=metric_name(data.metric), col=1)
     if standalone:
-        text = threshold_text_of(data, best=best)
-        figure.update_layout(
-            title={
-                "text": f"<b>{html.escape(text.title)}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, threshold_text_of(data, best=best), height)
     return figure
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboards.figures.boxplots import BoxPanel
+from dashboards.figures.captions import add_title
 from dashboards.figures.loss_table import LossTable, differences_text
 from dashboards.naming import metric_name
 from dashboards.theme import Theme, get_theme, style_figure
@@ -70,18 +71,7 @@ def plot_differences(
         fixedrange=True,
     )
     if standalone:
-        text = differences_text(table)
-        figure.update_layout(
-            title={
-                "text": f"<b>{html.escape(text.title)}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, differences_text(table), height)
     return figure
 
 

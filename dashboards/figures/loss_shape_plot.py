@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 
 import numpy as np
@@ -10,6 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import special
 
+from dashboards.figures.captions import add_title
 from dashboards.figures.loss_shape import LossShapeData, loss_shape_text
 from dashboards.figures.loss_shape_scores import coarse, score_range, sigmoid, sigmoid_gradient
 from dashboards.figures.series import legend_rows, series_style
@@ -128,18 +128,7 @@ def plot_loss_shape(
     figure.update_yaxes(title_text="dS/du", row=2, col=1)
     figure.update_yaxes(title_text="share of scores", showticklabels=False, row=3, col=1)
     if standalone:
-        text = loss_shape_text(data)
-        figure.update_layout(
-            title={
-                "text": f"<b>{html.escape(text.title)}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, loss_shape_text(data), height)
     return figure
 
 

@@ -7,6 +7,7 @@ import html
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboards.figures.captions import add_title
 from dashboards.figures.parallel import ParallelAxis, ParallelData, line_name, parallel_text
 from dashboards.theme import SCALE, Theme, get_theme, style_figure
 
@@ -83,18 +84,7 @@ def plot_parallel(
             showarrow=False, font={"size": 13, "color": theme.muted}, bgcolor=theme.surface,
         )  # fmt: skip
     if standalone:
-        text = parallel_text(data)
-        figure.update_layout(
-            title={
-                "text": f"<b>{html.escape(text.title)}</b>",
-                "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-                "x": 0.012,
-                "xref": "container",
-                "y": 1 - 22 / height,
-                "yref": "container",
-                "font": {"size": 16},
-            }
-        )
+        add_title(figure, parallel_text(data), height)
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboards.figures.captions import FigureText, threshold_fact
+from dashboards.figures.captions import threshold_fact
 from dashboards.figures.grid import FigureError
 from dashboards.figures.selection import describe_metric, known_threshold
 from dashboards.naming import metric_name, setting_text, short_name
@@ -99,21 +99,6 @@ def cell_name(parameters: dict[str, list[Any]], row: int) -> str:
         f"{short_name(name)} {setting_text(column[row])}" for name, column in parameters.items()
     )
     return text or "its only setting"
-
-
-def add_title(figure: go.Figure, text: FigureText, height: int) -> None:
-    """Put title and facts into a figure that stands alone."""
-    figure.update_layout(
-        title={
-            "text": f"<b>{html.escape(text.title)}</b>",
-            "subtitle": {"text": html.escape(text.subtitle), "font": {"size": 13}},
-            "x": 0.012,
-            "xref": "container",
-            "y": 1 - 22 / height,
-            "yref": "container",
-            "font": {"size": 16},
-        }
-    )
 
 
 def say_instead(figure: go.Figure, reason: str, theme: Theme, *, width: int | None = None) -> None:

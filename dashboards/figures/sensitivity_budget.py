@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboards.figures.captions import FigureText, threshold_fact
+from dashboards.figures.captions import FigureText, add_title, threshold_fact
 from dashboards.figures.selection import describe_metric, known_threshold
-from dashboards.figures.sensitivity import TITLE, add_title, say_instead
+from dashboards.figures.sensitivity import TITLE, say_instead
 from dashboards.figures.series import series_style
 from dashboards.naming import metric_name
 from dashboards.source import Source

@@ -7,7 +7,8 @@ import math
 
 import plotly.graph_objects as go
 
-from dashboards.figures.sensitivity import TITLE, add_title, say_instead
+from dashboards.figures.captions import add_title
+from dashboards.figures.sensitivity import TITLE, say_instead
 from dashboards.figures.sensitivity_cells import BestCellsData, CellLine, best_cells_text
 from dashboards.naming import metric_name, score_text
 from dashboards.theme import get_theme, style_figure

@@ -11,7 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboards.figures.sensitivity import TITLE, add_title, say_instead
+from dashboards.figures.captions import add_title
+from dashboards.figures.sensitivity import TITLE, say_instead
 from dashboards.figures.sensitivity_effects import (
     EffectsData,
     InteractionData,

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboards.figures.captions import FigureText
+from dashboards.figures.captions import FigureText, add_title
 from dashboards.figures.sensitivity import (
     TITLE,
-    add_title,
     analysis_of,
     question_facts,
     say_instead,

@@ -7,7 +7,8 @@ import math
 
 import plotly.graph_objects as go
 
-from dashboards.figures.sensitivity import TITLE, add_title, say_instead
+from dashboards.figures.captions import add_title
+from dashboards.figures.sensitivity import TITLE, say_instead
 from dashboards.figures.sensitivity_shares import Bar, SharesData, shares_text
 from dashboards.theme import Theme, get_theme, mixed, style_figure
 

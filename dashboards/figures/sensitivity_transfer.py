@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboards.figures.captions import FigureText
+from dashboards.figures.captions import FigureText, add_title
 from dashboards.figures.grid import FigureError
 from dashboards.figures.selection import describe_metric
-from dashboards.figures.sensitivity import TITLE, add_title, say_instead
+from dashboards.figures.sensitivity import TITLE, say_instead
 from dashboards.naming import metric_name
 from dashboards.source import Source
 from dashboards.theme import get_theme, mixed, style_figure

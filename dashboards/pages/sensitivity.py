@@ -13,7 +13,7 @@ from dashboards.figures.sensitivity import analysis_of, question_facts
 from dashboards.naming import axis_name, threshold_text
 from dashboards.pages import parts
 from dashboards.pages.sensitivity_help import help_of
-from dashboards.pages.sensitivity_panels import PANELS, Asked, Draw
+from dashboards.pages.sensitivity_panels import PANELS, Asked, Panel
 from dashboards.pages.sensitivity_words import choice_table, rules_table, tiles, words_list
 from dashboards.source import Source
 from dashboards.view import View
@@ -161,33 +161,32 @@ def _asked(source: Source, values: tuple[Any, ...]) -> tuple[Asked, str, str]:
 def register(app: Dash, source: Source) -> None:
     """Register the callbacks of the page."""
     parts.follow_context(app, "sensitivity")
-    for name, (draw, half) in PANELS.items():
-        _register_panel(app, source, name, draw, half)
+    for name, panel in PANELS.items():
+        _register_panel(app, source, f"sensitivity-{name}", panel)
     _register_axes(app, source)
     _register_words(app, source)
 
 
-def _register_panel(app: Dash, source: Source, name: str, draw: Draw, half: bool) -> None:
-    panel = f"sensitivity-{name}"
-
+def _register_panel(app: Dash, source: Source, name: str, panel: Panel) -> None:
     @app.callback(
-        Output(f"{panel}-graph", "figure"),
-        Output(f"{panel}-title", "children"),
-        Output(f"{panel}-facts", "children"),
-        Output(f"{panel}-caption", "children"),
-        Output(f"{panel}-notice", "children"),
+        Output(f"{name}-graph", "figure"),
+        Output(f"{name}-title", "children"),
+        Output(f"{name}-facts", "children"),
+        Output(f"{name}-caption", "children"),
+        Output(f"{name}-notice", "children"),
         *_CONTROLS,
     )
     def redraw(*values: Any) -> tuple[Any, ...]:
         asked, scheme, viewport = _asked(source, values)
         width = parts.WIDTHS[viewport]
+        if panel.half and viewport == "wide":
+            width //= 2
         try:
-            figure, text = draw(
-                source, asked, scheme, width // 2 if half and viewport == "wide" else width
-            )
+            data = panel.collect(source, asked)
+            figure = panel.plot(data, scheme=scheme, standalone=False, width=width)
         except Exception as error:
             return (*[no_update] * 4, parts.notice(parts.sentence(error)))
-        return (figure, *parts.words(text), None)
+        return (figure, *parts.words(panel.text(data)), None)
 
 
 def _register_axes(app: Dash, source: Source) -> None:

@@ -44,73 +44,44 @@ class Asked(NamedTuple):
         }  # fmt: skip
 
 
-Draw = Callable[..., tuple[go.Figure, FigureText]]
-"""(source, asked, scheme, width, standalone) to a figure and its words."""
+class Panel(NamedTuple):
+    """One figure of the page.
+
+    Attributes:
+        collect: source and what is asked to the figure's data.
+        plot: the data to the figure; takes ``scheme``, ``standalone`` and ``width``.
+        text: the data to the figure's words.
+        half: whether two stand side by side on a wide screen.
+    """
+
+    collect: Callable[[Source, Asked], Any]
+    plot: Callable[..., go.Figure]
+    text: Callable[[Any], FigureText]
+    half: bool
 
 
-def _draw_shares(
-    source: Source, asked: Asked, scheme: str, width: int, standalone: bool = False
-) -> Any:
-    data = shares_data(source, asked.sweep, **asked.settings())
-    figure = plot_shares(data, scheme=scheme, standalone=standalone, width=width)
-    return figure, shares_text(data)
+def _of_loss(data: Callable[..., Any]) -> Callable[[Source, Asked], Any]:
+    return lambda source, asked: data(source, asked.sweep, **asked.settings())
 
 
-def _draw_cells(
-    source: Source, asked: Asked, scheme: str, width: int, standalone: bool = False
-) -> Any:
-    data = best_cells_data(source, asked.sweep, **asked.settings())
-    figure = plot_best_cells(data, scheme=scheme, standalone=standalone, width=width)
-    return figure, best_cells_text(data)
+def _interaction(source: Source, asked: Asked) -> Any:
+    return interaction_data(source, asked.sweep, **asked.settings(), x=asked.x, by=asked.by)
 
 
-def _draw_effects(
-    source: Source, asked: Asked, scheme: str, width: int, standalone: bool = False
-) -> Any:
-    data = effects_data(source, asked.sweep, **asked.settings())
-    figure = plot_effects(data, scheme=scheme, standalone=standalone, width=width)
-    return figure, effects_text(data)
+def _budget(source: Source, asked: Asked) -> Any:
+    return budget_data(source, asked.sweep, metric=asked.metric, threshold=asked.threshold)
 
 
-def _draw_interaction(
-    source: Source, asked: Asked, scheme: str, width: int, standalone: bool = False
-) -> Any:
-    data = interaction_data(source, asked.sweep, **asked.settings(), x=asked.x, by=asked.by)
-    figure = plot_interaction(data, scheme=scheme, standalone=standalone, width=width)
-    return figure, interaction_text(data)
+def _transfer(source: Source, asked: Asked) -> Any:
+    return transfer_data(source, asked.sweep, loss=asked.loss, metric=asked.metric)
 
 
-def _draw_seeds(
-    source: Source, asked: Asked, scheme: str, width: int, standalone: bool = False
-) -> Any:
-    data = seeds_data(source, asked.sweep, **asked.settings())
-    figure = plot_seeds(data, scheme=scheme, standalone=standalone, width=width)
-    return figure, seeds_text(data)
-
-
-def _draw_budget(
-    source: Source, asked: Asked, scheme: str, width: int, standalone: bool = False
-) -> Any:
-    data = budget_data(source, asked.sweep, metric=asked.metric, threshold=asked.threshold)
-    figure = plot_budget(data, scheme=scheme, standalone=standalone, width=width)
-    return figure, budget_text(data)
-
-
-def _draw_transfer(
-    source: Source, asked: Asked, scheme: str, width: int, standalone: bool = False
-) -> Any:
-    data = transfer_data(source, asked.sweep, loss=asked.loss, metric=asked.metric)
-    figure = plot_transfer(data, scheme=scheme, standalone=standalone, width=width)
-    return figure, transfer_text(data)
-
-
-# Panel to what draws it, and whether two stand side by side on a wide screen.
-PANELS: dict[str, tuple[Draw, bool]] = {
-    "shares": (_draw_shares, True),
-    "cells": (_draw_cells, True),
-    "effects": (_draw_effects, False),
-    "interaction": (_draw_interaction, False),
-    "seeds": (_draw_seeds, True),
-    "budget": (_draw_budget, True),
-    "transfer": (_draw_transfer, False),
+PANELS = {
+    "shares": Panel(_of_loss(shares_data), plot_shares, shares_text, True),
+    "cells": Panel(_of_loss(best_cells_data), plot_best_cells, best_cells_text, True),
+    "effects": Panel(_of_loss(effects_data), plot_effects, effects_text, False),
+    "interaction": Panel(_interaction, plot_interaction, interaction_text, False),
+    "seeds": Panel(_of_loss(seeds_data), plot_seeds, seeds_text, True),
+    "budget": Panel(_budget, plot_budget, budget_text, True),
+    "transfer": Panel(_transfer, plot_transfer, transfer_text, False),
 }

@@ -51,18 +51,18 @@ def register_api(server: Flask, source: Source) -> None:
     @server.get(f"{ROOT}/sweeps/<name>", defaults={"part": ""})
     @server.get(f"{ROOT}/sweeps/<name>/<part>")
     def sweep(name: str, part: str) -> Response:
-        if part not in parts:
-            unknown = f"A sweep has {', '.join(filter(None, parts))}, but got '{part}'."
-            return answer(lambda: _raise(FigureError(unknown)))
-        return answer(lambda: _json(parts[part](find_sweep(source, name))))
+        def found() -> Response:
+            if part not in parts:
+                raise FigureError(
+                    f"A sweep has {', '.join(filter(None, parts))}, but got '{part}'."
+                )
+            return _json(parts[part](find_sweep(source, name)))
+
+        return answer(found)
 
     @server.get(f"{ROOT}/sweeps/<name>/{_FIGURES}/<figure>")
     def figure(name: str, figure: str) -> Response:
         return answer(lambda: _json(_figure(source, name, figure)))
-
-
-def _raise(error: Exception) -> Response:
-    raise error
 
 
 def _best(source: Source, sweep: str) -> Any:

@@ -192,7 +192,7 @@ def _shape(source: Source, sweep: str, view: View) -> Drawing:
 
 
 def _panel(name: str) -> Callable[[Source, str, View], Drawing]:
-    draw, _ = PANELS[name]
+    panel = PANELS[name]
 
     def make(source: Source, sweep: str, view: View) -> Drawing:
         info = source.sweep(sweep)
@@ -205,8 +205,10 @@ def _panel(name: str) -> Callable[[Source, str, View], Drawing]:
             view.x,
             view.y,
         )
-        _, text = draw(source, asked, "light", _WIDTH, True)
-        return _drawn(lambda scheme: draw(source, asked, scheme, _WIDTH, True)[0], text)
+        data = panel.collect(source, asked)
+        return _drawn(
+            lambda scheme: panel.plot(data, scheme=scheme, width=_WIDTH), panel.text(data)
+        )
 
     return make
 

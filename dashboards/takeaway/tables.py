@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -124,27 +124,23 @@ def traces_table(figure: go.Figure) -> pd.DataFrame:
     have no numbers or no name, are left out.
     """
     rows: list[dict[str, Any]] = []
-    plain = figure.to_plotly_json()
-    for trace in plain["data"]:
-        if trace.get("visible") == "legendonly":
+    for trace in figure.data:
+        if trace.visible == "legendonly":
             continue
-        common = {
-            "panel": _axis_title(plain["layout"], trace),
-            "series": trace.get("name"),
-        }
+        common = {"panel": _axis_title(figure, trace), "series": trace.name}
         rows += [{**common, **point} for point in _points(trace)]
-    frame = pd.DataFrame(rows)
-    return frame.dropna(axis="columns", how="all")
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def _axis_title(layout: Mapping[str, Any], trace: Mapping[str, Any]) -> str | None:
-    axis = layout.get(f"yaxis{str(trace.get('yaxis', 'y')).removeprefix('y')}", {})
-    title: str | None = axis.get("title", {}).get("text")
+def _axis_title(figure: go.Figure, trace: Any) -> str | None:
+    name = f"yaxis{(_part(trace, 'yaxis') or 'y').removeprefix('y')}"
+    axis = _part(figure.layout, name)
+    title: str | None = None if axis is None else axis.title.text
     return title
 
 
-def _points(trace: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    x, y, z = (_list(trace.get(name)) for name in ("x", "y", "z"))
+def _points(trace: Any) -> Iterator[dict[str, Any]]:
+    x, y, z = (_list(_part(trace, name)) for name in ("x", "y", "z"))
     if z:
         for row, line in enumerate(z):
             for column, value in enumerate(_list(line)):
@@ -152,7 +148,7 @@ def _points(trace: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                     "x": x[column] if x else column, "y": y[row] if y else row, "z": value
                 }  # fmt: skip
         return
-    spread = {f"error_{axis}": _errors(trace.get(f"error_{axis}"), len(x)) for axis in "xy"}
+    spread = {f"error_{axis}": _errors(_part(trace, f"error_{axis}"), len(x)) for axis in "xy"}
     for index, (across, up) in enumerate(zip(x, y, strict=False)):
         if across is None or up is None:
             continue
@@ -163,30 +159,18 @@ def _points(trace: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _errors(bar: Mapping[str, Any] | None, count: int) -> dict[str, list[Any]]:
-    if not bar or bar.get("visible") is False:
+def _part(element: Any, name: str) -> Any:
+    """A part of a trace or layout; None for a kind that has no such part."""
+    return element[name] if name in element else None  # noqa: SIM401 - these have no ``get``
+
+
+def _errors(bar: Any, count: int) -> dict[str, list[Any]]:
+    if bar is None or bar.visible is False:
         return {}
-    up = _list(bar.get("array"))
-    down = _list(bar.get("arrayminus")) or up
+    up = _list(bar.array)
+    down = _list(bar.arrayminus) or up
     return {"up": up, "down": down} if len(up) == len(down) == count else {}
 
 
 def _list(values: Any) -> list[Any]:
-    if values is None or isinstance(values, str):
-        return []
-    if isinstance(values, Mapping):  # plotly's own packing of arrays
-        values = np.frombuffer(_bytes(values["bdata"]), dtype=values["dtype"]).reshape(
-            _shape(values)
-        )
-    return list(values) if isinstance(values, Iterable) else []
-
-
-def _bytes(text: str | bytes) -> bytes:
-    import base64
-
-    return text if isinstance(text, bytes) else base64.b64decode(text)
-
-
-def _shape(packed: Mapping[str, Any]) -> tuple[int, ...]:
-    shape = packed.get("shape")
-    return (-1,) if shape is None else tuple(int(part) for part in str(shape).split(","))
+    return [] if values is None else list(values)
