@@ -61,7 +61,7 @@ def run_tune(folder: Path, cells: int, epochs: int, *, reuse: bool) -> None:
     import ray
     from ray import tune
 
-    arrays = dict(np.load(folder / "features.npz"))
+    arrays = dict(np.load(folder / "features.npz", allow_pickle=False))
 
     def train(config: dict, data: dict) -> float:
         import torch

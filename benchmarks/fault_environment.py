@@ -73,7 +73,12 @@ sys.meta_path.insert(0, _Late())
 
 
 @contextmanager
-def _small_disk(size_kib: int) -> Iterator[Path]:
+def small_disk(size_kib: int) -> Iterator[Path]:
+    """A small file system in memory.
+
+    Raises:
+        LeftOut: we may not mount one.
+    """
     folder = Path(tempfile.mkdtemp(prefix="faults-disk-"))
     made = _mount("-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(folder))
     if not made:
@@ -98,7 +103,7 @@ def _mount(*arguments: str) -> bool:
 def disk_full(sweep: FaultSweep) -> Struck:
     """The disk fills up in mid-run; later there is room again."""
     stack = ExitStack()
-    folder = stack.enter_context(_small_disk(1500))
+    folder = stack.enter_context(small_disk(1500))
     url = f"sqlite:///{folder}/store.db"
     with ended(sweep.run(url)) as run:
         status = run.wait(600)

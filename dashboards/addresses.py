@@ -6,6 +6,7 @@ import logging
 from typing import Any, NamedTuple
 
 from dash import Dash, html
+from dash.exceptions import DependencyException
 from flask import Response, request
 
 from dashboards import shell
@@ -20,7 +21,7 @@ from storage.errors import StoreError, SweepNotFoundError
 logger = logging.getLogger(__name__)
 
 TITLE = "sigmoidF1 sweeps"
-_FILES = ("/download/", "/api/")
+_FILES = ("/download/", "/api/", "/login")
 
 
 class PageNotFoundError(LookupError):
@@ -100,6 +101,10 @@ def register_statuses(app: Dash, source: Source) -> None:
             response.status_code = judge(source, request.path, request.query_string.decode())
             response.headers["Cache-Control"] = "no-cache"
         return response
+
+    @app.server.errorhandler(DependencyException)
+    def no_such_script(_error: DependencyException) -> tuple[str, int, dict[str, str]]:
+        return "There is no such script.\n", 404, {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def _find(source: Source, path: str, search: str) -> Asked:

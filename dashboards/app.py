@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
@@ -11,7 +10,13 @@ from dash.exceptions import PreventUpdate
 
 from dashboards import shell
 from dashboards.addresses import TITLE, register_statuses
-from dashboards.delivery import LeanDash, register_delivery
+from dashboards.auth.access import Access
+from dashboards.auth.gate import register_gate
+from dashboards.auth.headers import register_headers
+from dashboards.auth.visitor import current_user
+from dashboards.delivery import EARLY, LeanDash, register_delivery
+from dashboards.health import register_health
+from dashboards.metrics import Metrics
 from dashboards.opening import fill_shell, open_page, read_look
 from dashboards.pages import parts, sweeps
 from dashboards.pages.listing import NAVIGATION, every_page
@@ -22,10 +27,8 @@ from storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
-_SCHEME_SCRIPT = "early/scheme.js"
 
-
-def make_app(store_url: str) -> Dash:
+def make_app(store_url: str, access: Access | None = None, *, local_only: bool = False) -> Dash:
     """Make the app for one store; nothing is read until a page is asked for.
 
     Args:
@@ -40,6 +43,7 @@ def make_app(store_url: str) -> Dash:
         >>> app.server.test_client().get("/").status_code   # no store there yet
         503
     """
+    metrics = Metrics()
     app = LeanDash(
         __name__,
         title=TITLE,
@@ -47,16 +51,17 @@ def make_app(store_url: str) -> Dash:
         serve_locally=True,
         suppress_callback_exceptions=True,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
-        assets_ignore=Path(_SCHEME_SCRIPT).name,
-        health_endpoint="healthz",
-        on_error=_log_error,
+        assets_path_ignore=[EARLY],
+        on_error=metrics.observing(_log_error),
         add_log_handler=False,
     )
-    version = int((Path(__file__).parent / "assets" / _SCHEME_SCRIPT).stat().st_mtime)
-    app.index_string = shell.index_string(f"{app.get_asset_url(_SCHEME_SCRIPT)}?m={version}")
+    app.index_string = shell.index_string(app.early_asset("scheme.js"))
     source = Source(store_url)
+    metrics.register(app.server, source)
+    register_gate(app.server, access, local_only=local_only)
+    register_health(app.server, store_url)
     pages = ((sweeps.PATH, sweeps.NAME), *((page.PATH, page.NAME) for page in NAVIGATION))
-    app.layout = lambda: fill_shell(source, shell.shell(pages))
+    app.layout = lambda: fill_shell(source, shell.shell(pages, current_user()))
     _register_pages(app, source)
     _register_following(app, source)
     _register_browser(app)
@@ -67,6 +72,7 @@ def make_app(store_url: str) -> Dash:
     sweeps.register(app, source)
     for page in every_page():
         page.register(app, source)
+    register_headers(app)
     return app
 
 

@@ -6,15 +6,23 @@ import gzip
 import ipaddress
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
 from dash import Dash
 from flask import Response, request
 
+# Folder of the scripts that a page names itself, in the place where it needs them.
+EARLY = "early"
 _FOREVER = "public, max-age=31536000, immutable"
 _FILES = ("/assets/", "/_dash-component-suites/")
 # What is fetched when a page needs it; assets/grid-load.js does so.
 _GRID = re.compile(r'<script src="([^"]*/dash_ag_grid\.[^"]*)"></script>')
+# Old browsers need the whole of it, those that this app is for (see docs/dashboard.md) one part.
+_POLYFILL = re.compile(r'<script src="[^"]*/polyfill@[^"]*"></script>')
+_RUNTIME = "regenerator-runtime.js"
+# Dash's own table: the pages use AG Grid.
+_TABLE = re.compile(r'<script src="[^"]*/dash_table/[^"]*"></script>')
 # Draws every figure: without it the first one waits for one request more.
 _GRAPH = "dash/dcc/async-graph.js"
 _SHORT, _LEVEL = 1024, 6
@@ -33,9 +41,16 @@ class LeanDash(Dash):
         if found is not None:
             scripts = scripts.replace(found[0], "")
             kwargs["metas"] = f'{kwargs["metas"]}\n<meta name="grid-script" content="{found[1]}">'
+        runtime = f'<script src="{self.early_asset(_RUNTIME)}"></script>'
+        scripts = _TABLE.sub("", _POLYFILL.sub(runtime, scripts))
         prefix = self.config.requests_pathname_prefix
         graph = f'<script src="{prefix}_dash-component-suites/{_GRAPH}"></script>'
         return str(super().interpolate_index(**kwargs | {"scripts": scripts + graph}))
+
+    def early_asset(self, name: str) -> str:
+        """Return the address of a script of `assets/early`, which changes when the file does."""
+        changed = int((Path(__file__).parent / "assets" / EARLY / name).stat().st_mtime)
+        return f"{self.get_asset_url(f'{EARLY}/{name}')}?m={changed}"
 
 
 def register_delivery(app: Dash) -> None:

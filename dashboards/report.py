@@ -23,6 +23,7 @@ from dashboards.figures.heatmap_plot import plot_heatmap
 from dashboards.figures.heatmap_text import heatmap_text
 from dashboards.naming import count_text
 from dashboards.report_certainty import certainty_section
+from dashboards.report_paper import paper_section
 from dashboards.report_sections import (
     facts_list,
     figure_panel,
@@ -49,7 +50,8 @@ def write_report(
     Per sweep: its data, encoder, plan, counts and origin; the table of best cells on validation
     and test beside the constant predictions; box plots over seeds; a map for every loss with a
     varying setting; how sure all this is, in words; main effects and interactions; positives of
-    the classes; conventions and methods. With sweeps of several datasets, the losses across them.
+    the classes; conventions and methods. With sweeps of several datasets, the losses across them;
+    with sweeps of the paper's datasets, its tables beside them.
     The file is written whole or not at all.
 
     Args:
@@ -76,7 +78,7 @@ def write_report(
                 "A report needs a sweep, but the store holds none. Run 'sigmoidf1 sweep run' first."
             )
         sections = [_sweep_section(source, name) for name in names]
-        across = datasets_section(source, names)
+        across = datasets_section(source, names) + paper_section(source, names)
     finally:
         source.close()
     return _write_whole(Path(path), _page(names, sections, across))

@@ -28,6 +28,7 @@ from sweeps.errors import SweepError
 from sweeps.sensitivity.analysis_data import RuleTable
 from sweeps.sensitivity.dataset_comparison import DatasetComparison, compare_datasets
 from sweeps.sensitivity.example_bootstrap import ExampleInterval
+from sweeps.sensitivity.threshold_rules import UNTUNED
 from sweeps.sensitivity.words_datasets import ranks_in_words, transfer_in_words
 from sweeps.sensitivity.words_kept import RULES
 
@@ -72,7 +73,7 @@ def rules_table(found: RuleTable) -> str:
     """Return the threshold rules of a kept cell on test, with intervals over examples."""
     rows = "".join(
         f"<tr><td class='text'>{escape(RULES.get(line.rule, line.rule))}</td>"
-        f"<td class='text'>{escape(line.tuned_on) if line.gain else 'not tuned'}</td>"
+        f"<td class='text'>{'not tuned' if line.rule in UNTUNED else escape(line.tuned_on)}</td>"
         f"<td>{threshold_text(line.threshold)}</td><td>{_interval(line.test)}</td>"
         f"<td>{_interval(line.gain, signed=True) if line.gain else '–'}</td></tr>"
         for line in found.lines

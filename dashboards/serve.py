@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 from waitress.server import create_server
 
 from dashboards.app import make_app
+from dashboards.auth.access import Access
 from storage.store import Store
 from sweeps.errors import SweepError
 
@@ -22,7 +24,11 @@ _SENDING: dict[str, Any] = {
     "send_bytes": 2**20,
     "outbuf_overflow": 2**24,
     "outbuf_high_watermark": 2**24,
+    # What a page sends back is small, but for the figures that its callbacks hold as state.
+    "max_request_body_size": 2**26,
+    "ident": "",  # which program answers is nobody's business
 }
+_FORWARDED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
 
 
 class ServeError(SweepError):
@@ -34,25 +40,43 @@ def serve(
     host: str = HOST,
     port: int = PORT,
     *,
+    access: Access | None = None,
+    insecure: bool = False,
+    trusted_proxy: str | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the dashboard of a store until interrupted.
 
-    The store is opened for reading only; a sweep may write it meanwhile. There is no login: an
-    address other than the loopback one shows the store to everyone who can reach it.
+    The store is opened for reading only; a sweep may write it meanwhile. On the loopback address
+    whoever uses this machine may see it; on any other one access is demanded.
 
     Args:
         store_url: URL of an existing store.
         host: address or name to listen on.
         port: port to listen on, 1 to 65535; 0 for any that is free.
+        access: what opens the doors; None leaves them open.
+        insecure: leave them open on another address than the loopback one, too.
+        trusted_proxy: address of a reverse proxy whose X-Forwarded-For, -Host and -Proto are
+            believed, or ``*`` for anybody's; None believes nobody's.
         on_ready: called with the address of the pages once they can be asked for.
 
     Raises:
         StoreError: there is no such store, or it cannot be read.
-        ServeError: the address cannot be listened on.
+        ServeError: the address cannot be listened on, or would be open to everybody.
     """
+    _check_free(host, port)
+    is_local = is_loopback(host)
+    if access is None and not is_local and not insecure:
+        raise ServeError(
+            f"On {host} the dashboard demands a log-in, but got none. Give --auth-file FILE (make "
+            "one: sigmoidf1 auth add-user FILE NAME) or set SIGMOIDF1_DASHBOARD_TOKEN; --insecure "
+            "shows the store to everyone who can reach this address."
+        )
     Store.open(store_url, create=False, read_only=True).close()
-    server = _listen(store_url, host, port)
+    local_only = access is None and is_local and not insecure and trusted_proxy is None
+    server = _listen(
+        make_app(store_url, access, local_only=local_only).server, host, port, trusted_proxy
+    )
     logging.getLogger("waitress").setLevel(logging.ERROR)
     try:
         if on_ready is not None:
@@ -63,12 +87,26 @@ def serve(
         server.close()
 
 
-def _listen(store_url: str, host: str, port: int) -> Any:
-    _check_free(host, port)
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address; of a name, every one that it has.
+
+    Args:
+        host: address or name; "" stands for every address of this machine.
+    """
     try:
-        return create_server(
-            make_app(store_url).server, host=host, port=port, threads=THREADS, **_SENDING
-        )
+        found = {str(each[4][0]) for each in socket.getaddrinfo(host, None)} if host else set()
+    except OSError:  # no address at all: listening on it will say so
+        return False
+    addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in found]
+    return bool(addresses) and all(address.is_loopback for address in addresses)
+
+
+def _listen(app: Any, host: str, port: int, trusted_proxy: str | None) -> Any:
+    proxy: dict[str, Any] = {}
+    if trusted_proxy is not None:
+        proxy = {"trusted_proxy": trusted_proxy, "trusted_proxy_headers": _FORWARDED}
+    try:
+        return create_server(app, host=host, port=port, threads=THREADS, **_SENDING, **proxy)
     except OSError as error:
         raise ServeError(_reason(error, host, port)) from error
 
@@ -78,7 +116,9 @@ def _check_free(host: str, port: int) -> None:
     if not 0 <= port <= 65535:
         raise ServeError(f"A port lies in 0 to 65535, but got {port}. Choose another with --port.")
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
         family, kind, protocol, _, address = found[0]
         with closing(socket.socket(family, kind, protocol)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -79,11 +79,12 @@ def index_string(scheme_script: str) -> str:
     return INDEX.replace("SCHEME_SCRIPT", scheme_script)
 
 
-def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
+def shell(pages: Sequence[tuple[str, str]], user: str | None = None) -> dmc.MantineProvider:
     """Return the frame of every page.
 
     Args:
         pages: path and name of each page, in the order of the navigation.
+        user: who is logged in; None where nobody has to be.
     """
     links = [
         dmc.Anchor(
@@ -125,6 +126,7 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
                                 color="gray",
                                 **parts.aria(label="Switch between light and dark"),
                             ),
+                            *([] if user is None else [_log_out(user)]),
                         ],
                         className="tools",
                     ),
@@ -162,6 +164,17 @@ def shell(pages: Sequence[tuple[str, str]]) -> dmc.MantineProvider:
             "cursorType": "pointer",
         },
         defaultColorScheme="auto",
+    )
+
+
+def _log_out(user: str) -> html.Form:
+    """Who is logged in, and the way out: a form, so that a mere link cannot log anyone out."""
+    button = html.Button("Log out", type="submit", title=f"Logged in as {user}")
+    return html.Form(
+        [html.Span(user, className="user"), button],
+        action="/logout",
+        method="post",
+        className="log-out",
     )
 
 

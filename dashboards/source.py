@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +25,6 @@ _KEPT_BYTES = 96 * 2**20
 _READING_SHARE = 0.1
 _SHORT_READ_S, _LONGEST_HOLD_S = 0.25, 60.0
 _TOKEN = ("sweep_id", "updated_at", "n_cells", "n_replicates", *STATES)
-_SHARED = ("hyperparameters", "training", "head", "parameters")
 
 
 class _Seen(NamedTuple):
@@ -146,7 +144,9 @@ class Source:
     def cells(self, sweep: str, loss: str | None = None) -> pd.DataFrame:
         """Return the cells of a sweep, or of one loss of it, in the order of its plan."""
         only = None if loss is None else [loss]
-        return self._kept(sweep, ("cells", loss), lambda store: _cells(store, sweep, only))
+        return self._kept(
+            sweep, ("cells", loss), lambda store: frames.load_cells(store, sweep, losses=only)
+        )
 
     def replicates(self, sweep: str, loss: str | None = None) -> pd.DataFrame:
         """Return every planned replicate with its state and objective."""
@@ -198,6 +198,10 @@ class Source:
         """
         return self._answers.get((sweep, self.token(sweep), *question), make)
 
+    def read(self, load: Callable[[Store], T]) -> T:
+        """Return what ``load`` reads of the whole store now; nothing is kept."""
+        return self._read(load)
+
     def _kept(self, sweep: str, question: tuple[Any, ...], load: Callable[[Store], T]) -> T:
         def make() -> T:
             began = time.monotonic()
@@ -227,14 +231,3 @@ class Source:
             if not isinstance(error, SweepNotFoundError | RecordError):
                 self.close()
             raise
-
-
-def _cells(store: Store, sweep: str, losses: list[str] | None) -> pd.DataFrame:
-    """Return the cells in the order of the plan; equal settings of cells are one object."""
-    cells = frames.load_cells(store, sweep, losses=losses)
-    cells = cells.sort_values("ordinal", ignore_index=True)
-    known: dict[str, Any] = {}
-    for name in _SHARED:
-        shared = (known.setdefault(json.dumps(item, default=str), item) for item in cells[name])
-        cells[name] = pd.Series(list(shared), dtype="object", index=cells.index)
-    return cells

@@ -65,6 +65,7 @@ SHOTS = (
     Shot("datasets", "/datasets?sweep={sweep}"),
     Shot("compare", "/compare?sweep={sweep}&compare.with={other}"),
     Shot("shape", "/shape?sweep={sweep}&loss=sigmoid_f1"),
+    Shot("paper", "/paper?sweep={sweep}"),
 )
 
 

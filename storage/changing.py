@@ -79,7 +79,8 @@ def retry(connection: sa.Connection, sweep_id: int, states: Sequence[str], now: 
     ).all()
     by_pack: dict[int, list[int]] = {}
     for _, pack_id, index in rows:
-        by_pack.setdefault(pack_id, []).append(index)
+        if pack_id is not None:
+            by_pack.setdefault(pack_id, []).append(index)
     for batch in batches([row[0] for row in rows]):
         connection.execute(kept.delete().where(kept.c.replicate_id.in_(batch)))
         connection.execute(

@@ -14,7 +14,7 @@ from storage.engine import current_time
 from storage.errors import StoreCorruptError
 from storage.kept_files import TARGETS_FILE, kept_folder, kept_path
 from storage.leases import is_expired
-from storage.merged_files import file_problem
+from storage.merged_files import kept_problem
 from storage.schema import cells, kept, packs, replicates, sweeps
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _check_kept(
     problems = [
         f"{path}: {problem}"
         for path, sha256 in rows
-        if (problem := file_problem(folder / path, sha256)) is not None
+        if (problem := kept_problem(folder, path, sha256)) is not None
     ]
     rule = f"a kept file lies in {folder} and has the checksum of its row"
     found = [(rule, len(problems), problems[0])] if problems else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,18 +69,20 @@ def load_cells(store: Store, name: str, losses: Sequence[str] | None = None) -> 
 
     Returns:
         cell_id (int64), key (str), ordinal (int64), loss (str), hyperparameters, training,
-        head, parameters (dict each), then one column `param_<name>` per hyperparameter and
-        training setting: int64 or float64 if all its values are numbers (absent or None is
-        NaN), else object. A hyperparameter named like a training setting takes its column.
-        Between parameters and these: status (str or missing: "pruned", "raced_out"), note (dict
-        or None: why) and batch (Int64, missing for a planned grid: which ask of a sampler).
+        head, parameters (dict each; equal ones are one object), then one column
+        `param_<name>` per hyperparameter and training setting: int64 or float64 if all its
+        values are numbers (absent or None is NaN), else object. A hyperparameter named like a
+        training setting takes its column. Between parameters and these: status (str or missing:
+        "pruned", "raced_out"), note (dict or None: why) and batch (Int64, missing for a planned
+        grid: which ask of a sampler).
 
     Raises:
         SweepNotFoundError: there is no such sweep.
     """
     c = cells.c
+    documents = (c.hyperparameters, c.training, c.head, c.parameters)
     query = sa.select(
-        c.id, c.key, c.ordinal, c.loss, c.hyperparameters, c.training, c.head, c.parameters,
+        c.id, c.key, c.ordinal, c.loss, *(sa.type_coerce(column, sa.Text) for column in documents),
         c.status, c.note, c.batch,
     ).order_by(c.ordinal, c.id)  # fmt: skip
     with store.reading() as connection:
@@ -86,7 +90,8 @@ def load_cells(store: Store, name: str, losses: Sequence[str] | None = None) -> 
         query = query.where(c.sweep_id == sweep.sweep_id)
         if losses is not None:
             query = query.where(c.loss.in_(losses))
-        rows = [tuple(row) for row in connection.execute(query)]
+        decoded = functools.cache(json.loads)
+        rows = [(*row[:4], *map(decoded, row[4:8]), *row[8:]) for row in connection.execute(query)]
     types = {"cell_id": "int64", "key": "str", "ordinal": "int64", "loss": "str"}
     types |= dict.fromkeys(("hyperparameters", "training", "head", "parameters"), "object")
     types |= {"status": "str", "note": "object", "batch": "Int64"}

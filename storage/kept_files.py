@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from storage import frames
+from storage.inside import locate_inside
 from storage.kept_encoding import (
     Array,
     KeptFileError,
@@ -30,6 +32,8 @@ from storage.kept_encoding import (
 )
 from storage.store import Store
 from storage.urls import parse_url
+
+_LOGGER = logging.getLogger(__name__)
 
 KEPT_VARIABLE = "SIGMOIDF1_KEPT"
 KEPT_SPLITS = ("validation", "test")
@@ -235,7 +239,7 @@ def load_kept_scores(store: Store, sweep: str, cell_key: str, split: str) -> Kep
         )
     folder = kept_folder(store.url)
     heads = [
-        read_kept(folder / path, sha256)
+        read_kept(locate_inside(folder, path), sha256)
         for path, sha256 in zip(rows["path"], rows["sha256"], strict=True)
     ]
     first = heads[0].metadata
@@ -261,7 +265,11 @@ def remove_kept(folder: Path, paths: Iterable[str]) -> int:
     removed = 0
     parents = set()
     for path in paths:
-        file = folder / path
+        try:
+            file = locate_inside(folder, path)
+        except KeptFileError as error:
+            _LOGGER.warning("A file was left where it is: %s", error)
+            continue
         parents.add(file.parent)
         if file.is_file():
             file.unlink()

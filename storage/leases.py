@@ -18,7 +18,7 @@ _LATEST_S = MAX_LEASE_S + 60.0
 """A lease that ends later than this from now was written before the clock jumped back: its owner
 either renews it by the present clock, or is gone. The minute is for small corrections."""
 
-FREED = {"lease_owner": None, "lease_expires_at": None, "lease_token": None}
+FREED = {"lease_owner": None, "lease_expires_at": None, "lease_token": None}  # nosec B105
 
 # Below SQLite's limit of bound values in one statement.
 _BATCH = 10_000

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.engine import current_time, translate_error
-from storage.errors import StoreError, StoreUnwritableError
+from storage.errors import StoreError, StoreNotFoundError, StoreUnwritableError
 from storage.leases import count_states
 from storage.opening import read_schema
 from storage.records import FINISHED_STATES
@@ -154,6 +154,12 @@ def _sweep_size(
     )
 
 
+def size_bytes(store: Store) -> int:
+    """Size of an SQLite file with its log, or of the whole PostgreSQL database."""
+    with store.reading() as connection:
+        return _database_size(connection, store.url)[1]
+
+
 def _database_size(connection: sa.Connection, url: sa.URL) -> tuple[str, int, int]:
     """Name and version of the database, its bytes, and those of them that are free."""
     if connection.dialect.name == "postgresql":
@@ -173,22 +179,33 @@ def _database_size(connection: sa.Connection, url: sa.URL) -> tuple[str, int, in
     return f"SQLite {sqlite3.sqlite_version}", size, page * free
 
 
-def upgrade_store(url: str | sa.URL) -> tuple[str, str]:
+def upgrade_store(url: str | sa.URL, *, create: bool = False) -> tuple[str | None, str]:
     """Bring a store's tables to this code's schema, all or nothing.
 
     Args:
         url: the store.
+        create: make the tables, or the file, where there are none; Optuna's as well, so that its
+            tools can read the store before the first sweep.
 
     Returns:
-        The schema's revision before and after.
+        The schema's revision before, None where there was none, and after.
 
     Raises:
         StoreError: as `Store.open`; a newer schema than this code's is left as it is.
     """
     from storage.store import Store
 
-    before = read_schema(parse_url(url))
-    Store.open(url, create=False).close()
+    before = None
+    try:
+        before = read_schema(parse_url(url))
+    except StoreNotFoundError:
+        if not create:
+            raise
+    with Store.open(url, create=create) as store:
+        if create:
+            from storage.optuna_mirror import make_tables
+
+            make_tables(store)
     return before, REVISION
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
+from storage.inside import locate_inside
+from storage.kept_encoding import KeptFileError
 from storage.kept_files import TARGETS_FILE, kept_folder, kept_path
 from storage.records import FINISHED_STATES, KeptRecord
 from storage.schema import cells, kept, replicates
@@ -49,12 +51,12 @@ def merge_kept(store: Store, other: Store, name: str, target: str) -> list[KeptC
         return []
     targets = Path(kept_path(name, "", 0)).parent / TARGETS_FILE
     new_targets = target_folder / Path(kept_path(target, "", 0)).parent / TARGETS_FILE
-    copies = [_copy(source_folder / targets, new_targets, None)]
+    copies = [_copy_row(source_folder, targets.as_posix(), new_targets, None)]
     records: list[KeptRecord] = []
     # Scores without their targets are of no use.
     for row, own in wanted if copies[0].problem is None else ():
         path = kept_path(target, row.key, row.seed)
-        copies.append(_copy(source_folder / row.path, target_folder / path, row.sha256))
+        copies.append(_copy_row(source_folder, row.path, target_folder / path, row.sha256))
         if copies[-1].problem is None:
             records.append(
                 KeptRecord(
@@ -66,11 +68,13 @@ def merge_kept(store: Store, other: Store, name: str, target: str) -> list[KeptC
     return copies
 
 
-def file_problem(path: Path, sha256: str) -> str | None:
+def kept_problem(folder: Path, path: str, sha256: str) -> str | None:
     """Why a kept file is not what its row says; None if it is."""
     try:
-        with path.open("rb") as file:
+        with locate_inside(folder, path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except KeptFileError:
+        return "its path leads out of the folder"
     except OSError as error:
         return error.strerror or "it cannot be read"
     return None if digest == sha256 else "its checksum is not that of its row"
@@ -99,6 +103,14 @@ def _outcomes(store: Store, name: str) -> dict[tuple[str, int], Any]:
     )
     with store.reading() as connection:
         return {(row.key, row.seed): row for row in connection.execute(query)}
+
+
+def _copy_row(folder: Path, path: str, target: Path, sha256: str | None) -> KeptCopy:
+    """Copy a file that a row of the other store names; its path is not ours to trust."""
+    try:
+        return _copy(locate_inside(folder, path), target, sha256)
+    except KeptFileError:
+        return KeptCopy(folder / path, target, "its path leads out of the folder of kept files")
 
 
 def _copy(source: Path, target: Path, sha256: str | None) -> KeptCopy:

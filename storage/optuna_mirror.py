@@ -33,6 +33,7 @@ from storage.optuna_studies import delete_named, study_name
 from storage.records import SweepInfo
 from storage.schema import sweeps
 from storage.store import Store
+from storage.urls import mask_message
 
 LEASE_S = 15.0
 POLL_S = 0.1
@@ -177,6 +178,16 @@ def _lease(store: Store, sweep_id: int) -> Iterator[Callable[[], None]]:
             connection.execute(sweeps.update().where(own).values(free))
 
 
+def make_tables(store: Store) -> None:
+    """Make Optuna's tables where there are none, for tools that may only read.
+
+    Raises:
+        StoreError: the database cannot be written, or holds tables of another Optuna.
+    """
+    with _quiet_optuna(), _optuna_storage(store):
+        pass
+
+
 @contextmanager
 def _optuna_storage(store: Store) -> Iterator[RDBStorage]:
     # Optuna fills {SCHEMA_VERSION} into the URL: other braces are escaped.
@@ -201,7 +212,8 @@ def _optuna_storage(store: Store) -> Iterator[RDBStorage]:
     except optuna.exceptions.StorageInternalError as error:
         if isinstance(error.__cause__, sa.exc.SQLAlchemyError):
             raise translate_error(error.__cause__, store.url) from error
-        raise StoreError(f"Optuna could not write into {store.masked_url}: {error}") from error
+        reason = mask_message(str(error), store.url)
+        raise StoreError(f"Optuna could not write into {store.masked_url}: {reason}") from error
     finally:
         storage.remove_session()
         storage.engine.dispose()

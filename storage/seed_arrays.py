@@ -122,7 +122,9 @@ def load_seed_values(
     with store.reading() as connection:
         sweep = read_sweep(connection, name)
         index = threshold_index(sweep, split, metric, threshold, nearest=False)
-        numbers = read_values(connection, known.found, split, metric, index, len(sweep.thresholds))
+        numbers = read_values(
+            connection, sweep.sweep_id, known.found, split, metric, index, len(sweep.thresholds)
+        )
     values = np.full(known.states.shape, np.nan)
     values[known.found.rows, _columns_of(known.seeds, known.found)] = numbers
     return values

@@ -130,12 +130,16 @@ class Store(PlanMethods, WorkMethods):
         return backup(self, Path(path))
 
     @staticmethod
-    def upgrade(url: str) -> tuple[str, str]:
+    def upgrade(url: str, *, create: bool = False) -> tuple[str | None, str]:
         """Bring a store's tables to this code's schema; revisions before and after.
+
+        Args:
+            url: the store.
+            create: make the tables, or the file, where there are none; before is None then.
 
         Raises:
             StoreError: as `open`; a newer schema than this code's is left as it is.
         """
         from storage.maintenance import upgrade_store
 
-        return upgrade_store(url)
+        return upgrade_store(url, create=create)

@@ -9,11 +9,11 @@ from urllib.parse import quote, quote_plus
 import sqlalchemy as sa
 
 from storage.errors import DriverError, StoreUrlError
+from storage.masking import MASK
 
 POSTGRES_EXTRA = "pip install 'sigmoidf1-sweeps[postgres]'"
 
 _FORMS = "sqlite:///FILE.db or postgresql://USER:PASSWORD@HOST/DATABASE"
-_MASK = "***"
 
 
 def mask_url(url: str | sa.URL) -> str:
@@ -31,8 +31,8 @@ def mask_url(url: str | sa.URL) -> str:
     """
     text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     text = re.sub(r"^(sqlite|postgresql)\+(pysqlite|psycopg):", r"\1:", text)
-    text = re.sub(r"(//[^:/@?#]*:).*@", rf"\1{_MASK}@", text, flags=re.DOTALL)
-    return re.sub(r"(?i)(password=)[^&]*", rf"\1{_MASK}", text)
+    text = re.sub(r"(//[^:/@?#]*:).*@", rf"\1{MASK}@", text, flags=re.DOTALL)
+    return re.sub(r"(?i)(password=)[^&]*", rf"\1{MASK}", text)
 
 
 def mask_message(message: str, url: sa.URL) -> str:
@@ -43,7 +43,7 @@ def mask_message(message: str, url: sa.URL) -> str:
             secrets += [value] if isinstance(value, str) else list(value)
     for secret in secrets:
         for form in (secret, quote(secret), quote_plus(secret)):
-            message = message.replace(form, _MASK)
+            message = message.replace(form, MASK)
     return next(iter(message.strip().splitlines()), "no reason given")
 
 

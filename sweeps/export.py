@@ -17,7 +17,7 @@ from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
 from sweeps.export_choice import RULES, ChosenCell, choose_cell, scores_at
-from sweeps.export_examples import example_intervals
+from sweeps.export_examples import example_intervals, rule_scores
 from sweeps.export_files import EXPORT_FORMATS, format_export, write_export
 from sweeps.export_selection import check_known, select_sweeps, why_empty
 from sweeps.export_snippet import loss_snippet
@@ -76,7 +76,7 @@ def export_best(
         ``snippet`` (the lines of Python that use the loss elsewhere) and ``provenance``, whose
         ``spec`` trains the cell again; with ``statistics`` also what
         :func:`sweeps.export_statistics.choice_statistics` returns, and
-        ``intervals_over_examples`` of a kept cell. ``objective`` is what the cell
+        ``intervals_over_examples`` and ``threshold_rules`` of a kept cell. ``objective`` is what it
         was chosen by, its ``threshold`` what the scores are read at. Plain Python values that
         JSON can hold: None where there is no number.
 
@@ -192,6 +192,10 @@ def _export_sweep(
             own = cells[cells["loss"] == loss]
             result |= choice_statistics(pick.chosen, own, scores)
             result["intervals_over_examples"] = example_intervals(
+                store, info.name, cell["key"],
+                metric=pick.objective["metric"], threshold=float(pick.objective["threshold"]),
+            )  # fmt: skip
+            result["threshold_rules"] = rule_scores(
                 store, info.name, cell["key"],
                 metric=pick.objective["metric"], threshold=float(pick.objective["threshold"]),
             )  # fmt: skip

@@ -1,13 +1,17 @@
-"""Intervals over examples of an exported cell, where its probabilities are kept."""
+"""What the kept probabilities of an exported cell say: intervals over examples, and other rules."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from storage.kept_files import KeptFileError, load_kept_scores
 from storage.store import Store
+from sweeps.sensitivity.analysis_kept import candidates
 from sweeps.sensitivity.example_bootstrap import EXAMPLE_RESAMPLES, bootstrap_examples
 from sweeps.sensitivity.label_metrics import COUNT_METRICS
+from sweeps.sensitivity.threshold_rules import threshold_rules
 
 LEVEL = 0.95
 
@@ -63,3 +67,44 @@ def example_intervals(
     except KeptFileError as error:
         return found | {"reason": str(error)}
     return found | by_split | {"reason": None}
+
+
+def rule_scores(
+    store: Store, sweep: str, cell_key: str, *, metric: str, threshold: float
+) -> dict[str, Any]:
+    """Return what other rules of decision make of a cell, tuned on validation, read on test.
+
+    Args:
+        store: an open store.
+        sweep: the sweep's name.
+        cell_key: the exported cell.
+        metric: what it was chosen by, and the rules are tuned for.
+        threshold: of the rule ``fixed``.
+
+    Returns:
+        ``metric``, ``reason``, and each rule of
+        :func:`sweeps.sensitivity.threshold_rules.threshold_rules` (``f_measure`` among them) to
+        ``test``, its mean over seeds, and ``threshold``, the mean over seeds, classes and
+        examples; without the rules, and with a sentence as ``reason``, where there is no answer.
+    """
+    found: dict[str, Any] = {"metric": metric}
+    if metric not in COUNT_METRICS:
+        return found | {"reason": f"{metric} does not follow from confusion counts"}
+    try:
+        tune, read = (
+            load_kept_scores(store, sweep, cell_key, split) for split in ("validation", "test")
+        )
+    except KeptFileError as error:
+        return found | {"reason": str(error)}
+    rules = threshold_rules(
+        tune.probs, tune.targets, read.probs, read.targets, metric=metric,
+        thresholds=candidates(None), fixed=threshold,
+    )  # fmt: skip
+    by_rule = {
+        rule.rule: {
+            "test": float(rule.read_on.mean()),
+            "threshold": float(np.mean(rule.thresholds)),
+        }
+        for rule in rules
+    }
+    return found | by_rule | {"reason": None}

@@ -17,6 +17,7 @@ from sigmoidf1.encoders import get_encoder
 from sigmoidf1.evaluation import evaluate
 from sigmoidf1.exported_heads import FORMAT, FORMAT_VERSION, HEAD_FILE
 from storage import frames
+from storage.inside import locate_inside
 from storage.kept_files import KEPT_SPLITS, KeptFileError, kept_folder, load_kept_scores, read_kept
 from storage.records import SweepInfo
 from storage.store import Store
@@ -100,7 +101,7 @@ def _kept(store: Store, info: SweepInfo, result: Mapping[str, Any]) -> _Heads | 
     folder = kept_folder(store.url)
     try:
         files = [
-            read_kept(folder / path, sha256)
+            read_kept(locate_inside(folder, path), sha256)
             for path, sha256 in zip(rows["path"], rows["sha256"], strict=True)
         ]
         scores = {split: load_kept_scores(store, info.name, key, split) for split in KEPT_SPLITS}

@@ -13,6 +13,7 @@ import pandas as pd
 
 from storage import frames
 from storage.cell_scores import load_cell_scores
+from storage.inside import locate_inside
 from storage.kept_files import (
     KEPT_SPLITS,
     KeptFileError,
@@ -153,8 +154,8 @@ class KeepWork:
 
     def _present(self, row: Mapping[Any, Any], why: str) -> bool:
         """Whether a kept file is there as its row says, and for no lesser reason than ``why``."""
-        path = self.folder / str(row["path"])
         try:
+            path = locate_inside(self.folder, str(row["path"]))
             if path.stat().st_size != row["size_bytes"]:
                 return False
             if not self.options.check and why == BEST:
@@ -166,7 +167,8 @@ class KeepWork:
 
     def _why(self, row: Mapping[Any, Any]) -> str:
         try:
-            head = read_kept(self.folder / str(row["path"]), str(row["sha256"]))
+            path = locate_inside(self.folder, str(row["path"]))
+            head = read_kept(path, str(row["sha256"]))
         except KeptFileError:
             return BEST
         return str(head.metadata.get("why", BEST))

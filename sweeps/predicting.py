@@ -14,9 +14,11 @@ import numpy as np
 from sigmoidf1.exported_heads import ENSEMBLE, ExportedHead
 from sweeps.errors import SweepError
 from sweeps.prediction_inputs import PredictionInputs
+from sweeps.sensitivity.f_measure import maximise_f_measure
 from sweeps.wording import suggestion
 
 PREDICTION_FORMATS = ("json", "csv")
+DECISIONS = ("threshold", "f-measure")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +28,11 @@ class Predictions:
     Attributes:
         names: where each input came from.
         inputs: N texts or image paths; None for ready features.
-        labels: the labels of each, those whose probability is >= the threshold.
+        labels: the labels of each: those whose probability is >= the threshold, or the set with
+            the best expected F1.
         classes: C class names.
         probs: (N, C) float32.
-        threshold: the cut.
+        threshold: the cut; None for ``f-measure``, which has none.
         seed: the seed, or ``ensemble``.
     """
 
@@ -38,7 +41,7 @@ class Predictions:
     labels: list[list[str]]
     classes: list[str]
     probs: np.ndarray
-    threshold: float
+    threshold: float | None
     seed: int | str
 
 
@@ -47,6 +50,7 @@ def predict_inputs(
     given: PredictionInputs,
     *,
     threshold: float | None = None,
+    decision: str = "threshold",
     seed: int | str = ENSEMBLE,
     encoder: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -57,25 +61,44 @@ def predict_inputs(
         head: what :func:`sigmoidf1.load_head` read.
         given: what :func:`sweeps.prediction_inputs.read_inputs` read.
         threshold: in [0, 1]; None is the head's own.
+        decision: ``threshold``, or ``f-measure``: the labels of each input with the best expected
+            F1 (:func:`sweeps.sensitivity.f_measure.maximise_f_measure`), which needs no threshold.
         seed: a seed of the head, or ``ensemble``: the mean of the seeds' probabilities.
         encoder: the spec's ``encoder`` mapping; None is the one that the head was trained on.
         device: where the encoder runs.
 
     Raises:
         InputError: the inputs, the encoder, the seed or the threshold do not fit.
+        SweepError: the decision is unknown, or a threshold is given for one without.
     """
+    if decision not in DECISIONS:
+        raise SweepError(f"Unknown decision {decision!r}. {suggestion(decision, DECISIONS)}")
+    if decision == "f-measure" and threshold is not None:
+        raise SweepError(
+            f"F-measure maximisation has no threshold, but got {threshold:g}. Leave one of the two "
+            "out."
+        )
     if given.inputs is None:
         embeddings: Any = given.embeddings
     else:
         embeddings = head.encode(given.inputs, encoder=encoder, device=device)
     probs = head.predict(embeddings, seed=seed)
+    if decision == "f-measure":
+        cut = None
+        labels = [
+            [head.labels[place] for place in np.flatnonzero(row)]
+            for row in maximise_f_measure(probs.numpy())
+        ]
+    else:
+        cut = head.threshold if threshold is None else threshold
+        labels = head.decide(probs, threshold=threshold)
     return Predictions(
         names=given.names,
         inputs=given.inputs,
-        labels=head.decide(probs, threshold=threshold),
+        labels=labels,
         classes=head.labels,
         probs=probs.numpy(),
-        threshold=head.threshold if threshold is None else threshold,
+        threshold=cut,
         seed=seed,
     )
 

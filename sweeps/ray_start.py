@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -21,7 +22,9 @@ class RayStart:
     def _enter(options: RunOptions) -> tuple[AbstractContextManager[Any], Any]:
         from sweeps.scheduling.cluster import ray_cluster
 
-        block = ray_cluster(address=options.ray_address, cpus=options.workers)
+        # Packs of a fraction of a core still need a whole one between them.
+        cpus = options.workers and math.ceil(options.workers * options.cpus_per_pack)
+        block = ray_cluster(address=options.ray_address, cpus=cpus, ship_code=options.ship_code)
         info = block.__enter__()
         import sweeps.scheduling.tune_run  # noqa: F401  (a second of imports, off the main thread)
 
@@ -35,8 +38,8 @@ class RayStart:
         """End Ray if it was started."""
         try:
             block, _ = self._future.result()
-        except Exception:  # noqa: S110  (raised by wait() already, or the run failed before)
-            pass
+        except Exception:  # noqa: S110  # nosec B110
+            pass  # raised by wait() already, or the run failed before
         else:
             block.__exit__(None, None, None)
         self._pool.shutdown()

@@ -52,10 +52,12 @@ class RunOptions:
     """Where and on what a sweep runs; nothing here changes a result.
 
     Args:
-        workers: packs at the same time; None is one a core (or a GPU share).
+        workers: packs at the same time, at most; None is one a core (or a GPU share).
         cpus_per_pack: cores that a pack takes.
         gpus_per_pack: GPUs that a pack takes, fractions allowed; None is one where Ray has any.
         ray_address: a running cluster; None starts a local Ray that ends with the run.
+        ship_code: whether a cluster's workers get this process's code; None is when it runs from
+            a source tree.
         cache_dir: where embeddings are cached; None is the default place.
     """
 
@@ -63,6 +65,7 @@ class RunOptions:
     cpus_per_pack: float = 1.0
     gpus_per_pack: float | None = None
     ray_address: str | None = None
+    ship_code: bool | None = None
     cache_dir: Path | None = None
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from storage.defaults import DEFAULT_URL as DEFAULT_STORE
 from storage.errors import StoreError
@@ -27,7 +25,7 @@ from sweeps.spec import SweepSpec
 
 if TYPE_CHECKING:
     from sigmoidf1.features import Features
-    from sweeps.packs import PackTask
+    from sweeps.packs import PackTask, Throughput
 
 __all__ = [
     "DEFAULT_STORE",
@@ -39,7 +37,7 @@ __all__ = [
 ]
 
 _LOGGER = logging.getLogger(__name__)
-_MEMORY_SHARE = 0.4  # of the free memory, for all packs that run at once
+_MEMORY_SHARE = 0.4  # of the memory that there is for a pack
 
 
 def run_sweep(
@@ -170,7 +168,11 @@ class _Run:
 
         self.starting = self.starting or RayStart(self.options)
         cluster = self._timed("ray", self.starting.wait)
+        from sweeps.cluster.capacity import PackNeeds
+        from sweeps.packs import Throughput
         from sweeps.samplers.source import GrowingPlan
+        from sweeps.scheduling.identity import this_run
+        from sweeps.scheduling.room import make_room
         from sweeps.scheduling.sharing import release_dead_runs
         from sweeps.scheduling.source import SharedPlan
         from sweeps.scheduling.tune_run import run_packs
@@ -178,12 +180,16 @@ class _Run:
         gpus = self.options.gpus_per_pack
         if gpus is None:
             gpus = 1.0 if cluster.gpus else 0.0
-        workers = self._workers(cluster.cpus, cluster.gpus, gpus)
+        needs = PackNeeds(cpus=self.options.cpus_per_pack, gpus=gpus)
+        run = this_run()
+        room = make_room(cluster, needs, self.options.workers, run)
+        throughput = Throughput(room.packs)
         device = "cuda" if gpus else "cpu"
         release_dead_runs(self.store, sweep_id)
 
-        def make(left: Sequence[OpenReplicate]) -> list[PackTask]:
-            return self._packs(sweep_id, left, features, device, workers)
+        def make(left: Sequence[OpenReplicate]) -> Iterator[PackTask]:
+            memory_bytes = int(_MEMORY_SHARE * room.pack_memory_bytes())
+            return self._packs(sweep_id, left, features, device, memory_bytes, throughput)
 
         source = GrowingPlan(growth, lambda: SharedPlan(self.store, sweep_id, make))
         status = self._timed(
@@ -193,10 +199,11 @@ class _Run:
                 pack_data(features, self.plan, device),
                 store_url=self.store_url,
                 sweep_id=sweep_id,
+                run=run,
                 cluster=cluster,
-                workers=workers,
-                cpus_per_pack=self.options.cpus_per_pack,
-                gpus_per_pack=gpus,
+                needs=needs,
+                room=room,
+                throughput=throughput,
                 stop=stop,
                 on_status=self.listener.training,
             ),
@@ -206,7 +213,7 @@ class _Run:
         summary.errors = list(status.errors)
         summary.busy_s = status.training_s
         summary.recording_s = status.recording_s
-        summary.workers = workers
+        summary.workers = throughput.workers
         return device
 
     def _packs(
@@ -215,25 +222,21 @@ class _Run:
         left: Sequence[OpenReplicate],
         features: Features,
         device: str,
-        workers: int,
-    ) -> list[PackTask]:
+        memory_bytes: int,
+        throughput: Throughput,
+    ) -> Iterator[PackTask]:
         from sweeps.packs import make_packs
         from sweeps.sweep_data import pack_limits
 
         if not left:
-            return []
+            return iter(())
         # Only what is open is read: of a million replicates it may be a thousand.
         keys = list(dict.fromkeys(replicate.cell_key for replicate in left))
         cells: dict[str, CellRecord] = {c.key: c for c in self.store.cells(sweep_id, keys)}
         limits = pack_limits(
-            features,
-            self.plan,
-            list(cells.values()),
-            device=device,
-            workers=workers,
-            memory_bytes=int(_MEMORY_SHARE * psutil.virtual_memory().available / workers),
+            features, self.plan, list(cells.values()), device=device, memory_bytes=memory_bytes
         )
-        return make_packs(left, cells, limits)
+        return make_packs(left, cells, limits, throughput)
 
     def _keep(
         self,
@@ -268,21 +271,6 @@ class _Run:
             _LOGGER.warning("No cell was kept: %s", error)
             return
         summary.kept = kept.written + kept.present
-
-    def _workers(self, cpus: float, gpus: float, gpus_per_pack: float) -> int:
-        limits: Mapping[str, float] = {
-            "CPU": cpus / self.options.cpus_per_pack
-            if self.options.cpus_per_pack
-            else float("inf"),
-            "GPU": gpus / gpus_per_pack if gpus_per_pack else float("inf"),
-        }
-        most = int(min(limits.values()))
-        if most < 1:
-            raise SweepError(
-                f"a pack needs {self.options.cpus_per_pack:g} CPUs and {gpus_per_pack:g} GPUs, but "
-                f"Ray has {cpus:g} and {gpus:g}. Ask for less by --cpus-per-pack, --gpus-per-pack."
-            )
-        return min(most, self.options.workers or most)
 
     def _timed(self, phase: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()

@@ -79,7 +79,7 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         # _StrictLoader is a SafeLoader: it builds plain values only.
-        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # nosec B506
     except (yaml.YAMLError, ValueError) as error:
         raise SpecError(f"must be valid YAML, but {_yaml_reason(error)}.") from error
     except RecursionError as error:

@@ -19,16 +19,17 @@ from sigmoidf1.metrics import METRICS
 from sigmoidf1.thresholds import SAME_THRESHOLD, default_thresholds
 from sigmoidf1.training.memory import predict_memory
 from sigmoidf1.training.products import product_backend
-from sigmoidf1.training.settings import Objective
+from sigmoidf1.training.settings import Objective, TrainingSettings
 from sigmoidf1.training.tiles import tile_slots
 from sigmoidf1.version import __version__
 from storage.records import CellRecord, SweepRecord
-from sweeps.canonical import canonical_json
+from sweeps.machine import describe_machine
 from sweeps.pack_training import PackData, training_settings
-from sweeps.packs import PackLimits, shared_settings
+from sweeps.packs import PackLimits, group_key, shared_settings
 from sweeps.plan import Plan
 
 _VERSIONS = ("torch", "transformers", "timm", "ray", "optuna", "numpy", "sqlalchemy")
+_EXAMPLES_A_STEP = 24  # a step of the optimiser takes as long as training on so many examples
 
 
 def load_sweep_features(
@@ -80,6 +81,8 @@ def sweep_record(plan: Plan, features: Features) -> SweepRecord:
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "features_fingerprint": features.fingerprint,
             "embeddings_sha256": embeddings_sha256(features),
+            "embedding_s": features.embed_duration_s,
+            "machine": describe_machine(),
             "packages": {name: version(name) for name in _VERSIONS},
         },
     )
@@ -126,16 +129,16 @@ def pack_limits(
     cells: Sequence[CellRecord],
     *,
     device: str,
-    workers: int,
     memory_bytes: int,
 ) -> PackLimits:
     """How large packs of some cells on these features may be, each in ``memory_bytes``."""
     num_classes = features.targets.shape[1]
     place = torch.device(device)
     halving = plan.spec.get("halving")
-    alike = {canonical_json([shared_settings(cell), cell.head]): cell for cell in cells}
+    alike = {group_key(cell): cell for cell in cells}
     settings = [training_settings(shared_settings(cell), cell.head) for cell in alike.values()]
     dim = features.embeddings.shape[1]
+    n_train = len(features.split["train"])
     predictions = [
         predict_memory(
             one,
@@ -153,11 +156,22 @@ def pack_limits(
         tile_heads=min(
             tile_slots(one, dim=dim, num_classes=num_classes, device=place) for one in settings
         ),
-        workers=workers,
         max_heads=min(prediction.max_heads(memory_bytes) for prediction in predictions),
+        work={
+            key: _head_work(one, n_train=n_train, dim=dim, num_classes=num_classes)
+            for key, one in zip(alike, settings, strict=True)
+        },
+        divisible=place.type != "cpu",
         bracket=None if halving is None else halving["bracket"],
         n_seeds=len(plan.seeds),
     )
+
+
+def _head_work(settings: TrainingSettings, *, n_train: int, dim: int, num_classes: int) -> float:
+    """What training one head takes, in millions of weights times examples."""
+    steps = -(-n_train // settings.batch_size)
+    examples = n_train + _EXAMPLES_A_STEP * steps
+    return settings.epochs * settings.num_weights(dim, num_classes) * examples / 1e6
 
 
 def embeddings_sha256(features: Features) -> str:

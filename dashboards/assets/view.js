@@ -34,6 +34,7 @@
   new MutationObserver(function () {
     if (told !== null && scheme() !== told) {
       told = scheme();
+      document.cookie = "look=" + bucket() + "." + told + "; path=/; SameSite=Strict";
       window.dash_clientside.set_props("scheme", { data: told });
     }
   }).observe(document.documentElement, { attributeFilter: ["data-mantine-color-scheme"] });
@@ -41,6 +42,10 @@
   /* Drawings asked for: the position under way, and the latest one wished for meanwhile. */
   const slide = { underway: null, wished: null, since: 0 };
   const PATIENCE_MS = 4000;
+
+  /* The place under the pointer, and the wait until it counts as rested there. */
+  const rest = { place: null, timer: null };
+  const REST_MS = 70;
 
   /* Whether the address has been written once: the first page comes with its view. */
   let opened = false;
@@ -97,6 +102,29 @@
           slide.since = Date.now();
           window.dash_clientside.set_props("map-position", { data: wished });
         }
+      },
+      /* A large map carries no texts: the page asks for that of the place where the pointer rests. */
+      pointed: function (hovered, figure) {
+        const still = window.dash_clientside.no_update;
+        const trace = figure && figure.data && figure.data[0];
+        const point = hovered && hovered.points && hovered.points[0];
+        const place = point ? JSON.stringify([point.x, point.y]) : null;
+        if (!trace || trace.hoverinfo !== "none" || !point) {
+          window.clearTimeout(rest.timer);
+          rest.place = null;
+          return [false, still, still];
+        }
+        if (place === rest.place) {
+          return [still, still, still];
+        }
+        window.clearTimeout(rest.timer);
+        rest.place = place;
+        rest.timer = window.setTimeout(function () {
+          window.dash_clientside.set_props("map-hover", { children: "…", show: true });
+          window.dash_clientside.set_props("map-pointed", { data: { x: point.x, y: point.y } });
+        }, REST_MS);
+        const middle = document.getElementById("map-graph").clientWidth / 2;
+        return [false, point.bbox, point.bbox.x0 > middle ? "left" : "right"];
       },
       fixScale: function (clicks, span, low) {
         const fixed = low !== "" && low !== null && low !== undefined;

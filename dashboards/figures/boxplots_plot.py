@@ -30,21 +30,21 @@ _LEVELS = {
 _STATES = ("diverged", "failed", "waiting", "running")
 
 
-def row_label(row: BoxRow, *, tuned: bool = False) -> str:
-    """Return the label of a loss: its name; its settings and n, and its own threshold if tuned."""
+def row_label(row: BoxRow, *, own_threshold: bool = False) -> str:
+    """Return the label of a loss: its name; its settings and n, and a threshold of its own."""
     if row.best is None:
         counts = [count_text(row.states[s], "seed") + f" {s}" for s in _STATES if row.states.get(s)]
-        facts = ", ".join(counts) or "no finished cell"
+        facts = ", ".join(counts) or row.missing
     else:
         n = f"n = {row.best.n}"
         if row.best.n < row.best.planned:
             n += f" of {row.best.planned}"
-        if tuned:
+        if own_threshold:
             n = f"t = {threshold_text(row.threshold)} · {n}"
         facts = " · ".join(filter(None, (settings_text(row.best.settings), n)))
     # The label's column is narrow: what does not fit goes to a third line.
     if len(facts) > 26:
-        sign = " · " if tuned and " · " in facts else ", "
+        sign = " · " if own_threshold and " · " in facts else ", "
         middle = facts.find(sign, 0 if sign == " · " else len(facts) // 2 - 4)
         if middle > 0:
             facts = f"{facts[:middle]}{sign.rstrip()}<br>{facts[middle + len(sign) :]}"
@@ -97,10 +97,10 @@ def plot_boxplots(
         uirevision="boxes",
         meta={"kind": "boxplots", "sweep": data.sweep},
     )
-    figure.update_xaxes(nticks=5, ticklen=4, ticks="outside", fixedrange=True)
+    figure.update_xaxes(nticks=4, tickangle=0, ticklen=4, ticks="outside", fixedrange=True)
     figure.update_yaxes(
         tickvals=list(range(len(data.rows))),
-        ticktext=[row_label(row, tuned=data.tuned) for row in data.rows],
+        ticktext=[row_label(row, own_threshold=data.own_thresholds) for row in data.rows],
         range=[len(data.rows) - 0.5, -0.5],
         showgrid=False,
         tickfont={"size": 12.5, "color": theme.ink},

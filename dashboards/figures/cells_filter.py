@@ -61,6 +61,34 @@ def sort_cells(frame: pd.DataFrame, model: Sequence[Mapping[str, Any]]) -> pd.Da
     return frame
 
 
+def order_text(model: Sequence[Mapping[str, str]]) -> str:
+    """Write a sort model for an address.
+
+    Example:
+        >>> order_text([{"colId": "mean", "sort": "desc"}, {"colId": "beta", "sort": "asc"}])
+        'mean:desc,beta:asc'
+    """
+    return ",".join(f"{item['colId']}:{item['sort']}" for item in model)
+
+
+def parse_order(text: str | None) -> list[dict[str, str]]:
+    """Return the sort model that an address holds, as `order_text` writes it.
+
+    Raises:
+        FigureError: the text is no order.
+    """
+    model = []
+    for item in filter(None, (text or "").split(",")):
+        column, _, way = item.rpartition(":")
+        if not column or way not in ("asc", "desc"):
+            raise FigureError(
+                "An order of cells is COLUMN:asc or COLUMN:desc, parted by commas, but got "
+                f"'{item}'."
+            )
+        model.append({"colId": column, "sort": way})
+    return model
+
+
 def _known(frame: pd.DataFrame, column: str) -> None:
     if column not in frame.columns:
         raise FigureError(

@@ -8,28 +8,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dashboards.figures.axes import Axis, Spacing, make_axis, needs_bins
-from dashboards.figures.grid import FigureError, choose_axes, choose_slice, rows_of_slice
+from dashboards.figures.axes import Axis, Spacing
+from dashboards.figures.grid import FigureError
 from dashboards.figures.heatmap_cells import (
     AGGREGATES,
     Aggregate,
     CellValues,
     LossPlan,
-    best_row,
     describe_row,
     load_collapsed,
     load_plan,
     load_values,
     summarise,
 )
-from dashboards.figures.heatmap_positions import count_states, levels_of, spread_values
+from dashboards.figures.heatmap_frame import map_frame
+from dashboards.figures.heatmap_positions import (
+    count_values,
+    levels_of,
+    spread_values,
+)
 from dashboards.figures.selection import BestCell, describe_metric, known_threshold
 from dashboards.figures.settings import IntArray
 from dashboards.naming import AVERAGE
 from dashboards.source import Source
 from storage.seed_arrays import load_reasons
 
-MAX_SEEDS_NAMED = 12
 # Words for every position are made up to so many; beyond, numbers and one template.
 MOST_TEXTS = 1200
 
@@ -47,7 +50,8 @@ class HeatmapData(NamedTuple):
     ``plan`` holds the loss's cells, ``rows`` those shown and ``place`` (len(rows),) their flat
     positions; ``numbers`` (len(rows), S) are the values of their seeds, ``each`` their aggregates.
     ``reasons`` say by cell id and seed why a replicate has no value, on maps small enough to tell.
-    ``tied`` and ``plateau`` mark positions once `heatmap_outlines` was asked for them.
+    ``tied``, ``plateau`` and ``picked`` mark positions once `heatmap_outlines` or `mark_picked` was
+    asked for them.
     """
 
     sweep: str
@@ -94,6 +98,8 @@ class HeatmapData(NamedTuple):
     tied: np.ndarray | None = None
     plateau: np.ndarray | None = None
     outline_note: str = ""
+    picked: np.ndarray | None = None
+    picked_note: str = ""
 
     @property
     def missing(self) -> np.ndarray:
@@ -181,16 +187,8 @@ def heatmap_data(
     threshold = known_threshold(info, described, threshold)
     _check(aggregate, span)
     plan = load_plan(source, sweep, loss)
-    chosen_seeds = _choose_seeds(plan, seeds)
-    better = bool(describe_metric(info, info.objective["metric"])["higher_is_better"])
-    overall = best_row(plan, np.arange(len(plan.cell_ids)), higher_is_better=better)
-    x, y = choose_axes(plan.settings, x, y)
-    centre = None if overall is None else plan.settings.of_cell(overall)
-    chosen = choose_slice(plan.settings, (x, y), held or {}, centre)
-    # An axis with one value alone is legal, but it must not hide another: what is left is held.
-    rows = rows_of_slice(plan.settings, len(plan.cell_ids), chosen)
-    best = best_row(plan, rows, higher_is_better=better)
-    x_axis, y_axis, place = _axes(plan, rows, (x, y), spacing)
+    frame = map_frame(source, sweep, plan, loss, (x, y), held, spacing, seeds)
+    rows, chosen_seeds, place, shape = frame.rows, frame.seeds, frame.place, frame.shape
     numbers = load_values(source, sweep, loss, described["name"], split, threshold)
     numbers = numbers[rows][:, chosen_seeds]
     at, nothing, everything = None, np.zeros(numbers.shape, bool), np.zeros(numbers.shape, bool)
@@ -200,17 +198,15 @@ def heatmap_data(
         rate = base.get("micro_precision", np.nan)
         both = load_collapsed(source, sweep, loss, split, threshold, rate)
         nothing, everything = (flags[rows][:, chosen_seeds] for flags in both)
-    each = summarise(numbers, higher_is_better=higher)
-    states = plan.states[rows][:, chosen_seeds]
-    shape = (len(y_axis.values), len(x_axis.values))
+    each = summarise(numbers, aggregate, higher_is_better=higher)
     arrays: dict[str, Any] = {
         **spread_values(each, aggregate, place, shape),
-        **count_states(plan, states, numbers, (nothing, everything), place, shape),
+        **count_values(numbers, (nothing, everything), place, shape),
+        **frame.counts,
     }
-    position = None
+    best, position = frame.best, None
     if best is not None:
-        spot = int(place[np.flatnonzero(rows == best)[0]])
-        position = (spot // shape[1], spot % shape[1])
+        position = divmod(int(place[np.flatnonzero(rows == best)[0]]), shape[1])
     return HeatmapData(
         sweep=sweep,
         dataset=info.dataset,
@@ -221,9 +217,9 @@ def heatmap_data(
         split=split,
         threshold=at,
         objective=info.objective,
-        x=x_axis,
-        y=y_axis,
-        held=chosen,
+        x=frame.x,
+        y=frame.y,
+        held=frame.held,
         aggregate=aggregate,
         seeds=tuple(seed for seed, used in zip(plan.seeds, chosen_seeds, strict=True) if used),
         every_seed=bool(chosen_seeds.all()),
@@ -235,7 +231,7 @@ def heatmap_data(
         each=each,
         best=None if best is None else describe_row(plan, loss, best),
         best_position=position,
-        best_is_of_loss=best is not None and best == overall,
+        best_is_of_loss=best is not None and best == frame.overall,
         levels=levels_of(info.baselines, split, described["name"], aggregate),
         reasons=_reasons(source, sweep, loss, plan, rows),
         span=span,
@@ -268,38 +264,3 @@ def _check(aggregate: str, span: tuple[float, float] | None) -> None:
             f"A colour scale must run from a lower to a higher value, but got {span[0]:g} to "
             f"{span[1]:g}. Exchange them, or leave them out to fit the scale to the map."
         )
-
-
-def _choose_seeds(plan: LossPlan, wishes: Sequence[int] | None) -> np.ndarray:
-    if wishes is None:
-        return np.ones(len(plan.seeds), bool)
-    unknown = [seed for seed in wishes if seed not in plan.seeds]
-    if unknown or not wishes:
-        known = ", ".join(map(str, plan.seeds[:MAX_SEEDS_NAMED]))
-        more = ", …" if len(plan.seeds) > MAX_SEEDS_NAMED else ""
-        got = f"seed {unknown[0]}" if unknown else "no seed"
-        raise FigureError(f"A map needs seeds of the sweep, but got {got}. Known: {known}{more}.")
-    return np.isin(plan.seeds, list(wishes))
-
-
-def _axes(
-    plan: LossPlan,
-    rows: IntArray,
-    names: tuple[str | None, str | None],
-    spacing: tuple[Spacing, Spacing],
-) -> tuple[Axis, Axis, IntArray]:
-    none = np.zeros(len(rows), np.int64)
-    codes = [none if name is None else plan.settings.codes[name][rows] for name in names]
-    counts = [len(np.unique(code)) for code in codes]
-    binned = needs_bins(len(rows), *counts)
-    (x, columns), (y, lines) = (
-        make_axis(
-            name,
-            () if name is None else plan.settings.values[name],
-            code,
-            spacing=wish,
-            binned=binned,
-        )
-        for name, code, wish in zip(names, codes, spacing, strict=True)
-    )
-    return x, y, lines * len(x.values) + columns

@@ -72,15 +72,12 @@ class LossPlan(NamedTuple):
 class CellValues(NamedTuple):
     """What is said of each of k cells over some of the seeds; NaN where there is no number.
 
-    ``low`` and ``high`` are the two-sided interval of the mean, ``bound`` the one-sided bound on
-    its bad side.
+    ``value`` is the aggregate that was asked for; ``low`` and ``high`` are the two-sided interval
+    of the mean.
     """
 
+    value: FloatArray
     mean: FloatArray
-    median: FloatArray
-    iqm: FloatArray
-    bound: FloatArray
-    worst: FloatArray
     sd: FloatArray
     n: FloatArray
     low: FloatArray
@@ -175,8 +172,10 @@ def load_collapsed(
     return recall == 0.0, everything
 
 
-def summarise(values: FloatArray, *, higher_is_better: bool) -> CellValues:
-    """Return every aggregation of (k, s) values over seeds.
+def summarise(
+    values: FloatArray, aggregate: Aggregate = "mean", *, higher_is_better: bool
+) -> CellValues:
+    """Return one aggregate of (k, s) values over seeds, beside mean, spread and interval.
 
     Intervals are Student's t on the logit scale by each cell's own variance, of level ``LEVEL``;
     ``bound`` spends all of 1 - ``LEVEL`` on the bad side. A number of seeds counts as a float.
@@ -184,29 +183,28 @@ def summarise(values: FloatArray, *, higher_is_better: bool) -> CellValues:
     Source: `sweeps.sensitivity.intervals.seed_intervals`; Agarwal et al. (2021) for the
     interquartile mean.
     """
-    k, s = values.shape
-    table = SeedTable(
-        cell_ids=np.arange(k),
-        seeds=np.arange(s),
-        values=values,
-        counts={},
-        parameters={},
-    )
-    moments = cell_moments(table)
-    means, variances, n = row_means(values), row_variances(values), moments["n"]
+    means, variances, n = row_means(values), row_variances(values), np.isfinite(values).sum(axis=1)
+    spread, count = np.sqrt(variances), np.where(n > 0, n, np.nan)
     both = seed_intervals(means, variances, n, level=LEVEL)
-    one = seed_intervals(means, variances, n, level=LEVEL, one_sided=True)
-    return CellValues(
-        mean=means,
-        median=moments["median"],
-        iqm=moments["iqm"],
-        bound=one.low if higher_is_better else one.high,
-        worst=moments["minimum"] if higher_is_better else moments["maximum"],
-        sd=np.sqrt(variances),
-        n=np.where(n > 0, n, np.nan),
-        low=both.low,
-        high=both.high,
-    )
+    if aggregate == "mean":
+        value = means
+    elif aggregate == "sd":
+        value = spread
+    elif aggregate == "n":
+        value = count
+    elif aggregate == "bound":
+        one = seed_intervals(means, variances, n, level=LEVEL, one_sided=True)
+        value = one.low if higher_is_better else one.high
+    else:
+        value = _moment(values, aggregate, higher_is_better)
+    return CellValues(value, means, spread, count, both.low, both.high)
+
+
+def _moment(values: FloatArray, aggregate: Aggregate, higher_is_better: bool) -> FloatArray:
+    k, s = values.shape
+    moments = cell_moments(SeedTable(np.arange(k), np.arange(s), values, counts={}, parameters={}))
+    worst = "minimum" if higher_is_better else "maximum"
+    return moments[worst if aggregate == "worst" else aggregate]
 
 
 def best_row(

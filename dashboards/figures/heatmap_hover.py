@@ -34,6 +34,12 @@ def hover_texts(data: HeatmapData) -> list[list[str]]:
     ]
 
 
+def hover_text(data: HeatmapData, row: int, column: int) -> str:
+    """Return the text of one position, for maps too large to carry every text."""
+    found = np.flatnonzero(data.place == row * data.value.shape[1] + column)
+    return _text(data, row, column, int(found[0]) if len(found) == 1 else None)
+
+
 def hover_numbers(data: HeatmapData) -> tuple[np.ndarray, str]:
     """Return numbers for every position (rows, columns, numbers), and the template of their text.
 

@@ -61,6 +61,7 @@ def heatmap_marks(data: HeatmapData) -> list[marks.Kind]:
     first: list[marks.Kind] = [] if data.best_position is None else ["best"]
     first += ["tied"] if data.tied is not None and data.tied.any() else []
     first += ["plateau"] if data.plateau is not None and data.plateau.any() else []
+    first += ["picked"] if data.picked is not None and data.picked.any() else []
     return first + [kind for kind, mask in masks.items() if mask.any()]
 
 
@@ -98,9 +99,14 @@ def mark_traces(
                     traces.append(
                         marks.glyph(kind, part, x, y, colour=ink, size=size * 0.6, corner=True)
                     )
-    for members, dash in ((data.plateau, "3px,3px"), (data.tied, "solid")):
+    borders = (
+        (data.plateau, marks.BRIGHT_INK, "3px,3px"),
+        (data.tied, marks.BRIGHT_INK, "solid"),
+        (data.picked, marks.PICKED_INK, "solid"),
+    )
+    for members, ink, dash in borders:
         if members is not None and members.any():
-            traces += marks.border(members, x, y, dash=dash)
+            traces += marks.border(members, x, y, ink=ink, dash=dash)
     return traces
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from dashboards.figures.cells import find_cells
 from dashboards.figures.heatmap import HeatmapData
 from dashboards.figures.heatmap_cells import BoolArray, load_values
 from dashboards.figures.selection import describe_metric
@@ -61,6 +63,30 @@ def heatmap_outlines(
     marked = flags.reshape(data.value.shape)
     tied, near = (marked, None) if outline == "tied" else (None, marked)
     return data._replace(tied=tied, plateau=near, outline_note=found.note)
+
+
+def mark_picked(source: Source, data: HeatmapData, keys: Sequence[str]) -> HeatmapData:
+    """Return the map with the positions of some cells marked, as they were selected elsewhere.
+
+    Args:
+        source: where the keys are looked up.
+        data: from `heatmap_data`.
+        keys: of cells of the sweep, or their beginnings; those of other losses and slices are
+            counted in the note alone.
+
+    Raises:
+        FigureError: a key names no cell, or several.
+    """
+    if not keys:
+        return data
+    ids = find_cells(source, data.sweep, keys)
+    here = np.isin(data.plan.cell_ids[data.rows], ids)
+    flags = np.zeros(data.value.size, bool)
+    flags[data.place[here]] = True
+    away = len(ids) - int(here.sum())
+    note = f"Selected on the Cells page: {count_text(len(ids), 'cell')}"
+    note += f", {away} of them of another loss or slice." if away else "."
+    return data._replace(picked=flags.reshape(data.value.shape), picked_note=note)
 
 
 def _find(source: Source, data: HeatmapData, outline: Outline, epsilon: float) -> _Members:

@@ -72,8 +72,9 @@ def plot_heatmap(
     top = highest + LABEL_ROW + _TITLE * standalone
     below = _BELOW + (_LEGEND_ROW * legend_rows + 10) * standalone
     figure = go.Figure()
-    figure.add_trace(value_trace(kind, data, scale, theme, (across, inner)))
-    texts = text_trace(data, scale, (across, inner)) if kind == "cells" else None
+    space = (across, inner)
+    figure.add_trace(value_trace(kind, data, scale, theme, space, standalone=standalone))
+    texts = text_trace(data, scale, space) if kind == "cells" else None
     if kind != "points":
         for trace in mark_traces(data, scale, theme, cell_height):
             figure.add_trace(trace)
@@ -127,9 +128,9 @@ def _left_margin(data: HeatmapData, inner: int) -> int:
 def _draw_axes(
     figure: go.Figure, data: HeatmapData, across: int, upwards: int, *, trimmed: bool
 ) -> None:
-    for axis, update, space in (
-        (data.x, figure.update_xaxes, across),
-        (data.y, figure.update_yaxes, upwards),
+    for axis, drawn, space in (
+        (data.x, figure.layout.xaxis, across),
+        (data.y, figure.layout.yaxis, upwards),
     ):
         positions, labels, step = axis_ticks(axis, space, across=axis is data.x)
         title = "" if axis.parameter is None else axis_name(axis.parameter)
@@ -141,19 +142,13 @@ def _draw_axes(
             edges = axis.centres
         # A little room, so that the outline of a cell at the edge is not cut.
         room = 3 * (edges[-1] - edges[0]) / space
-        update(
-            tickvals=positions,
-            ticktext=labels,
-            tickangle=0,
-            title_text=title if step == 1 else f"{title} (one label in {step})",
-            range=[edges[0] - room, edges[-1] + room],
-            showline=False,
-            showgrid=False,
-            ticks="" if axis.parameter is None else "outside",
-            ticklen=4,
-            title_standoff=8,
-            fixedrange=True,
-        )
+        drawn.tickvals, drawn.ticktext, drawn.tickangle = positions, labels, 0
+        drawn.title.text = title if step == 1 else f"{title} (one label in {step})"
+        drawn.title.standoff = 8
+        drawn.range = [edges[0] - room, edges[-1] + room]
+        drawn.showline = drawn.showgrid = False
+        drawn.ticks, drawn.ticklen = "" if axis.parameter is None else "outside", 4
+        drawn.fixedrange = True
 
 
 def axis_ticks(axis: Axis, space: float, *, across: bool) -> tuple[list[float], list[str], int]:

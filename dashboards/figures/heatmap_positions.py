@@ -30,44 +30,55 @@ def spread_values(
     elif aggregate in arrays:
         arrays["value"] = arrays[aggregate]
     else:
-        arrays["value"] = _mean_at(getattr(each, aggregate), place, shape)
+        arrays["value"] = _mean_at(each.value, place, shape)
     return arrays
 
 
 def count_states(
-    plan: LossPlan,
-    states: np.ndarray,
+    plan: LossPlan, states: np.ndarray, place: IntArray, shape: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Return how many replicates of each position are planned, and how many in each state.
+
+    Args:
+        plan: of the loss.
+        states: (k, s) of the cells and seeds shown.
+        place: (k,) flat position of each cell.
+        shape: of the map.
+    """
+    of_slice = plan._replace(states=states)
+    counted = {
+        name: _count_at(of_slice.in_state(name), place, shape)
+        for name in ("diverged", "failed", "pruned", "running", "waiting")
+    }
+    return counted | {
+        "planned": _count_at(states != NOT_PLANNED, place, shape),
+        "cells": np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape),
+    }
+
+
+def count_values(
     numbers: np.ndarray,
     collapsed: tuple[np.ndarray, np.ndarray],
     place: IntArray,
     shape: tuple[int, int],
 ) -> dict[str, np.ndarray]:
-    """Return how many replicates of each position are in each state, and collapsed.
+    """Return how many replicates of each position have a value, and how many are collapsed.
 
     Args:
-        plan: of the loss.
-        states: (k, s) of the cells and seeds shown.
-        numbers: (k, s) their values.
+        numbers: (k, s) values of the cells and seeds shown.
         collapsed: (k, s) which predict nothing, which everything.
         place: (k,) flat position of each cell.
         shape: of the map.
     """
-
-    def count(flags: np.ndarray) -> np.ndarray:
-        return _sum_at(flags.sum(axis=1), place, shape).astype(int)
-
-    of_slice = plan._replace(states=states)
-    counted = {
-        name: count(of_slice.in_state(name))
-        for name in ("diverged", "failed", "pruned", "running", "waiting")
+    return {
+        "n": _count_at(np.isfinite(numbers), place, shape),
+        "nothing": _count_at(collapsed[0], place, shape),
+        "everything": _count_at(collapsed[1], place, shape),
     }
-    return counted | {
-        "n": count(np.isfinite(numbers)),
-        "planned": count(states != NOT_PLANNED),
-        "cells": np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape),
-        "nothing": count(collapsed[0]),
-        "everything": count(collapsed[1]),
-    }
+
+
+def _count_at(flags: np.ndarray, place: IntArray, shape: tuple[int, int]) -> np.ndarray:
+    return _sum_at(flags.sum(axis=1), place, shape).astype(int)
 
 
 def _sum_at(values: np.ndarray, place: IntArray, shape: tuple[int, int]) -> np.ndarray:

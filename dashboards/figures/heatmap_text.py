@@ -13,8 +13,9 @@ from dashboards.figures.captions import (
     threshold_fact,
 )
 from dashboards.figures.colour_range import colour_range
-from dashboards.figures.heatmap import MAX_SEEDS_NAMED, HeatmapData, averaged_settings
+from dashboards.figures.heatmap import HeatmapData, averaged_settings
 from dashboards.figures.heatmap_cells import AGGREGATES, LEVEL
+from dashboards.figures.heatmap_frame import MAX_SEEDS_NAMED
 from dashboards.naming import (
     AVERAGE,
     axis_name,
@@ -115,6 +116,8 @@ def _caption(data: HeatmapData) -> str:
         parts.append(f"{better[0].upper()}{better[1:]}.")
     if data.outline_note:
         parts.append(data.outline_note)
+    if data.picked_note:
+        parts.append(data.picked_note)
     paper = paper_name(data.metric)
     if paper:
         parts.append(f"The paper's tables call this metric {paper}.")

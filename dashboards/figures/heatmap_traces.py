@@ -37,6 +37,8 @@ def value_trace(
     scale: ColourRange,
     theme: Theme,
     size: tuple[float, float],
+    *,
+    standalone: bool,
 ) -> Any:
     """Return the trace of the values.
 
@@ -46,6 +48,8 @@ def value_trace(
         scale: span of the colours.
         theme: colours of the figure.
         size: width and height of the plotting area in pixels.
+        standalone: a large map carries numbers for the pointer; a page's own map leaves them to
+            the page, which asks for the text of one position: they would be most of its bytes.
     """
     shared = {
         "colorscale": colour_scale(higher_is_better=data.brighter_is_higher),
@@ -54,7 +58,7 @@ def value_trace(
     }
     if kind == "points":
         return _points(data, scale, theme, shared)
-    shared |= {"zmin": scale.low, "zmax": scale.high, **_hover(data)}
+    shared |= {"zmin": scale.low, "zmax": scale.high, **_hover(data, standalone)}
     if kind == "contour":
         return go.Contour(
             z=data.value,
@@ -62,8 +66,17 @@ def value_trace(
             y=data.y.centres,
             ncontours=14,
             connectgaps=False,
-            line={"width": 1.0, "color": theme.surface},
-            contours={"coloring": "heatmap", "showlabels": data.value.size > 30},
+            line={"width": 1.0, "color": marks.BRIGHT_INK},
+            contours={
+                "coloring": "heatmap",
+                "showlabels": data.value.size > 30,
+                # White is seen on the dark colours, its shadow on the bright ones.
+                "labelfont": {
+                    "size": 11.5,
+                    "color": marks.BRIGHT_INK,
+                    "shadow": f"0 0 3px {marks.DARK_INK}, 0 0 2px {marks.DARK_INK}",
+                },
+            },
             **shared,
         )
     rows, columns = data.value.shape
@@ -79,12 +92,14 @@ def value_trace(
     )
 
 
-def _hover(data: HeatmapData) -> dict[str, Any]:
+def _hover(data: HeatmapData, standalone: bool) -> dict[str, Any]:
     if data.value.size <= MOST_TEXTS:
         return {
             "customdata": np.array(hover_texts(data), dtype=object),
             "hovertemplate": "%{customdata}<extra></extra>",
         }
+    if not standalone:
+        return {"hoverinfo": "none"}
     numbers, template = hover_numbers(data)
     return {"customdata": numbers, "hovertemplate": template}
 
@@ -93,11 +108,14 @@ def _points(
     data: HeatmapData, scale: ColourRange, theme: Theme, shared: dict[str, Any]
 ) -> go.Scatter:
     """Return every cell at its own place; those without a value are open circles."""
-    values = getattr(data.each, data.aggregate)
+    values = data.each.value
     rows = np.arange(len(data.rows))
     if len(rows) > MOST_POINTS:
         rows = np.linspace(0, len(rows) - 1, MOST_POINTS).astype(int)
     known = np.isfinite(values[rows])
+    picked = np.zeros(len(rows), bool)
+    if data.picked is not None:
+        picked = data.picked.reshape(-1)[data.place[rows]]
     is_best = data.plan.cell_ids[data.rows[rows]] == (data.best.cell_id if data.best else -1)
     names = [axis.parameter for axis in (data.x, data.y) if axis.parameter is not None]
     texts = []
@@ -119,8 +137,10 @@ def _points(
             "size": 11 if len(rows) < 400 else 7,
             "symbol": np.where(known, "circle", "circle-open"),
             "line": {
-                "width": np.where(is_best, 3.5, 1.0),
-                "color": np.where(is_best, theme.ink, theme.muted),
+                "width": np.where(is_best, 3.5, np.where(picked, 3.0, 1.0)),
+                "color": np.where(
+                    is_best, theme.ink, np.where(picked, marks.PICKED_INK, theme.muted)
+                ),
             },
             **shared,
         },

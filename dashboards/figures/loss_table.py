@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dashboards.figures.boxplots import BoxplotData
-from dashboards.figures.captions import FigureText, threshold_fact
+from dashboards.figures.captions import FigureText
 from dashboards.figures.grid import FigureError
 from dashboards.naming import metric_name, threshold_text
 from dashboards.paper_numbers import PaperTable, paper_tables
@@ -170,10 +170,12 @@ def _differences(
 def loss_table_text(table: LossTable) -> FigureText:
     """Return the words of the table: the kind of interval, and what it does not cover."""
     boxes = table.boxes
-    at = "thresholds tuned on validation" if boxes.tuned else threshold_fact(boxes.threshold)
     return FigureText(
         title="Means with intervals",
-        subtitle=f"{boxes.sweep} · {boxes.split} split · {at} · mean, {LEVEL:.0%} interval",
+        subtitle=(
+            f"{boxes.sweep} · {boxes.split} split · {boxes.threshold_words} · mean, {LEVEL:.0%} "
+            "interval"
+        ),
         caption=(
             f"Intervals are over seeds: Student's t on the logit scale, {LEVEL:.0%}, each cell's "
             "own variance. The split and its examples are fixed, so they say nothing of another "
@@ -186,7 +188,6 @@ def loss_table_text(table: LossTable) -> FigureText:
 def differences_text(table: LossTable) -> FigureText:
     """Return the words of the differences: what is subtracted from what, and how it is paired."""
     boxes = table.boxes
-    at = "thresholds tuned on validation" if boxes.tuned else threshold_fact(boxes.threshold)
     title = (
         "Differences between losses"
         if table.reference is None
@@ -195,7 +196,10 @@ def differences_text(table: LossTable) -> FigureText:
     n = max((d.n for own in table.differences.values() for d in own.values()), default=0)
     return FigureText(
         title=title,
-        subtitle=f"{boxes.sweep} · {boxes.split} split · {at} · paired by seed, n = {n}",
+        subtitle=(
+            f"{boxes.sweep} · {boxes.split} split · {boxes.threshold_words} · paired by seed, "
+            f"n = {n}"
+        ),
         caption=(
             "A seed gives every cell the same initial weights and batch order, so seeds are "
             "compared in pairs. A small point is one seed, the dot the mean difference, the bar "

@@ -11,11 +11,14 @@ from dashboards.figures.axes import Axis
 from dashboards.theme import SCALE, Theme
 
 DARK_INK, BRIGHT_INK = "#14171a", "#ffffff"
+# Far from every colour of the scale, and from the inks of states.
+PICKED_INK = "#ff5fb0"
 
 Kind = Literal[
     "best",
     "tied",
     "plateau",
+    "picked",
     "nothing",
     "everything",
     "diverged",
@@ -44,6 +47,7 @@ MARKS: dict[Kind, Mark] = {
     "best": Mark("best cell shown", "square-open", None),
     "tied": Mark("tied with the best", "square-open", None),
     "plateau": Mark("plateau", "square-open", None),
+    "picked": Mark("selected on the Cells page", "square-open", None),
     "nothing": Mark("collapsed: predicts nothing", None, "\\"),
     "everything": Mark("collapsed: predicts everything", None, "/"),
     "diverged": Mark("diverged", "x-thin", None),
@@ -148,8 +152,10 @@ def outline(row: int, column: int, x: Axis, y: Axis) -> list[dict[str, Any]]:
     ]
 
 
-def border(mask: np.ndarray, x: Axis, y: Axis, *, dash: str = "solid") -> list[go.Scatter]:
-    """Return two traces, dark and bright, along the border of a set of positions."""
+def border(
+    mask: np.ndarray, x: Axis, y: Axis, *, ink: str = BRIGHT_INK, dash: str = "solid"
+) -> list[go.Scatter]:
+    """Return two traces, dark and ``ink``, along the border of a set of positions."""
     across, up = x.edges, y.edges
     padded = np.pad(mask, 1).astype(np.int8)
     xs: list[float | None] = []
@@ -169,13 +175,13 @@ def border(mask: np.ndarray, x: Axis, y: Axis, *, dash: str = "solid") -> list[g
             hoverinfo="skip",
             showlegend=False,
         )
-        for colour, width, style in ((DARK_INK, 4.5, "solid"), (BRIGHT_INK, 2.2, dash))
+        for colour, width, style in ((DARK_INK, 4.5, "solid"), (ink, 2.2, dash))
     ]
 
 
 def _colour(kind: Kind, theme: Theme) -> str:
     colours = {"diverged": theme.diverged, "failed": theme.failed, "pruned": theme.pruned}
-    return (colours | {"running": theme.accent}).get(kind, theme.ink)
+    return (colours | {"running": theme.accent, "picked": PICKED_INK}).get(kind, theme.ink)
 
 
 def legend_trace(kind: Kind, theme: Theme) -> go.Scatter:
@@ -184,7 +190,7 @@ def legend_trace(kind: Kind, theme: Theme) -> go.Scatter:
     entry: dict[str, Any] = {"x": [None], "y": [None], "name": mark.name, "hoverinfo": "skip"}
     if mark.symbol is not None:
         colour = _colour(kind, theme)
-        width = 2.4 if kind in ("best", "tied", "plateau") else 1.8
+        width = 2.4 if kind in ("best", "tied", "plateau", "picked") else 1.8
         marker = {"symbol": mark.symbol, "size": 11, "color": colour}
         return go.Scatter(
             **entry, mode="markers", marker=marker | {"line": {"width": width, "color": colour}}
@@ -220,6 +226,7 @@ def legend_svg(kind: Kind, theme: Theme) -> str:
         f'fill="none" stroke="{bright}" stroke-width="1.6"/>',
         "tied": _ring(bright, ""),
         "plateau": _ring(bright, 'stroke-dasharray="3 2"'),
+        "picked": _ring(PICKED_INK, ""),
         "nothing": _lines("M2 0 l14 16 M-6 0 l14 16 M10 0 l14 16 M18 0 l14 16", bright),
         "everything": _lines("M2 16 l14 -16 M-6 16 l14 -16 M10 16 l14 -16 M18 16 l14 -16", bright),
         "diverged": _lines("M8 4 l8 8 M16 4 l-8 8", ink, 1.8),

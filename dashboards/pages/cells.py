@@ -13,7 +13,14 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html,
 from dash.exceptions import PreventUpdate
 
 from dashboards.figures.cells import cell_keys, find_cells
-from dashboards.figures.cells_filter import filter_cells, filter_text, parse_filter
+from dashboards.figures.cells_filter import (
+    filter_cells,
+    filter_text,
+    order_text,
+    parse_filter,
+    parse_order,
+    sort_cells,
+)
 from dashboards.figures.cells_table import CellsData, cells_data, cells_text
 from dashboards.figures.parallel import brushed, parallel_data, parallel_text
 from dashboards.figures.parallel_plot import plot_parallel
@@ -37,14 +44,16 @@ _ALL = ""
 
 
 def check(source: Source, sweep: str, view: View) -> None:
-    """Refuse filters and cells that cannot be.
+    """Refuse filters, orders and cells that cannot be.
 
     Raises:
         FigureError: what is wrong.
     """
     find_cells(source, sweep, cell_keys(view.extra.get("cells.pick")))
     model = parse_filter(view.extra.get("cells.filter"))
-    filter_cells(cells_data(source, sweep, loss=view.loss).frame.iloc[:0], model)
+    none = cells_data(source, sweep, loss=view.loss).frame.iloc[:0]
+    filter_cells(none, model)
+    sort_cells(none, parse_order(view.extra.get("cells.sort")))
 
 
 def layout(source: Source, sweep: str, view: View) -> html.Div:
@@ -92,6 +101,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
             ),
             parts.context("cells"),
             dcc.Store(id="cells-anew"),
+            dcc.Store(id="cells-order"),
         ]
     )  # fmt: skip
 
@@ -125,6 +135,7 @@ def register(app: Dash, source: Source) -> None:
         State("cells-grid", "id"),
     )
     _register_rows(app, source)
+    _register_order(app)
     _register_drawing(app, source)
     _register_filters(app, source)
 
@@ -156,6 +167,7 @@ def _register_rows(app: Dash, source: Source) -> None:
     @app.callback(
         output={
             "response": Output("cells-grid", "getRowsResponse"),
+            "order": Output("cells-order", "data"),
             "notice": Output("cells-notice", "children", allow_duplicate=True),
         },
         inputs={"request": Input("cells-grid", "getRowsRequest"), "asked": _ASKED_STATES},
@@ -166,10 +178,26 @@ def _register_rows(app: Dash, source: Source) -> None:
             raise PreventUpdate
         try:
             response = page_of_rows(source, _data(source, asked), request)
-            return {"response": response, "notice": no_update}
+            order = order_text(request.get("sortModel") or [])
+            return {"response": response, "order": order, "notice": no_update}
         except Exception as error:
             empty: dict[str, Any] = {"rowData": [], "rowCount": 0}
-            return {"response": empty, "notice": parts.notice(parts.sentence(error))}
+            return {
+                "response": empty,
+                "order": no_update,
+                "notice": parts.notice(parts.sentence(error)),
+            }
+
+
+def _register_order(app: Dash) -> None:
+    @app.callback(
+        Output("view", "data", allow_duplicate=True),
+        Input("cells-order", "data"),
+        State("current", "data"),
+        prevent_initial_call=True,
+    )
+    def keep_order(order: str, sweep: str) -> dict[str, Any]:
+        return parts.address(PATH, View(sweep=sweep).having(cells_sort=order), whole=False)
 
 
 def _register_drawing(app: Dash, source: Source) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from dash import html
 
 from dashboards.figures.cells import KEY_LENGTH, cell_keys, find_cells, keys_of
-from dashboards.figures.cells_filter import filter_cells, parse_filter, sort_cells
+from dashboards.figures.cells_filter import filter_cells, parse_filter, parse_order, sort_cells
 from dashboards.figures.cells_table import CellsData
 from dashboards.figures.parallel import ParallelData
 from dashboards.naming import (
@@ -58,7 +58,7 @@ def cells_grid(source: Source, data: CellsData, view: View) -> dag.AgGrid:
     rows = frame[frame["cell_id"].isin(find_cells(source, data.sweep, picked))]
     return dag.AgGrid(
         id="cells-grid",
-        columnDefs=cells_columns(data),
+        columnDefs=_ordered(cells_columns(data), parse_order(view.extra.get("cells.sort"))),
         defaultColDef={"resizable": True, "sortable": True, "suppressMovable": True},
         rowModelType="infinite",
         getRowId="params.data.id",
@@ -81,6 +81,23 @@ def cells_grid(source: Source, data: CellsData, view: View) -> dag.AgGrid:
         },
         style={"height": 520, "width": "100%"},
     )
+
+
+def _ordered(
+    columns: list[dict[str, Any]], order: Sequence[dict[str, str]]
+) -> list[dict[str, Any]]:
+    """Return the columns that begin in an order; later the table keeps its own."""
+    places = {item["colId"]: place for place, item in enumerate(order)}
+    return [
+        column
+        if column["field"] not in places
+        else column
+        | {
+            "initialSort": order[places[column["field"]]]["sort"],
+            "initialSortIndex": places[column["field"]],
+        }
+        for column in columns
+    ]
 
 
 def cells_columns(data: CellsData) -> list[dict[str, Any]]:
@@ -185,7 +202,7 @@ def picked_links(source: Source, data: CellsData, keys: Sequence[str], view: Vie
         through = View(
             sweep=data.sweep, loss=row["loss"], metric=data.metric, split=view.split,
             threshold=data.threshold, held=_held(settings),
-        )  # fmt: skip
+        ).having(cells_pick=",".join(short))  # fmt: skip
         items.append(
             html.Li(
                 [

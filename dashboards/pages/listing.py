@@ -15,6 +15,7 @@ from dashboards.pages import (
     datasets,
     loss_shape,
     losses,
+    paper,
     sensitivity,
 )
 from dashboards.pages import map as map_page
@@ -43,7 +44,7 @@ class Page(Protocol):
 # In the navigation, from left to right.
 NAVIGATION = cast(
     "tuple[Page, ...]",
-    (map_page, losses, sensitivity, curves, cells, datasets, compare, loss_shape, about),
+    (map_page, losses, sensitivity, curves, cells, datasets, compare, loss_shape, paper, about),
 )
 # Reached by links of other pages alone.
 LINKED = cast("tuple[Page, ...]", (cell,))

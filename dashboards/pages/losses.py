@@ -7,7 +7,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, html, no_update
 from dash.exceptions import PreventUpdate
 
-from dashboards.figures.boxplots import boxplot_data, boxplot_text
+from dashboards.figures.boxplots import THRESHOLD_RULES, boxplot_data, boxplot_text
 from dashboards.figures.boxplots_plot import plot_boxplots
 from dashboards.figures.differences_plot import plot_differences
 from dashboards.figures.grid import FigureError
@@ -28,7 +28,12 @@ from dashboards.view import View
 PATH = "/losses"
 NAME = "Losses"
 
-MODES = ("fixed", "tuned")
+_MODES = {
+    "fixed": "fixed",
+    "tuned": "tuned",
+    "threshold_averaging": "averaged",
+    "f_measure": "F-measure",
+}
 _COLUMNS = {"narrow": 1, "medium": 3, "wide": None}
 _BEST = "the best on validation"
 
@@ -39,7 +44,7 @@ def check(source: Source, sweep: str, view: View) -> None:
     Raises:
         FigureError, ViewError: what is wrong.
     """
-    view.choice("losses.mode", MODES, "fixed")
+    view.choice("losses.mode", THRESHOLD_RULES, "fixed")
     reference = view.extra.get("losses.ref")
     losses = source.losses(sweep)
     if reference and reference not in losses:
@@ -64,9 +69,10 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
             controls.segments(
                 "losses-mode",
                 "threshold",
-                [{"value": "fixed", "label": "fixed"}, {"value": "tuned", "label": "tuned"}],
-                view.choice("losses.mode", MODES, "fixed"),
+                [{"value": rule, "label": _MODES[rule]} for rule in THRESHOLD_RULES],
+                view.choice("losses.mode", THRESHOLD_RULES, "fixed"),
                 help=_tuned_help(),
+                className="double",
             ),
             parts.select(
                 "losses-ref", "compared with", references, view.extra.get("losses.ref") or ""
@@ -111,12 +117,17 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
 
 def _tuned_help() -> Any:
     return parts.help_tip(
-        "tuned thresholds",
+        "rules of decision",
         "Fixed reads every loss at the threshold of the slider. Tuned gives each loss the cell "
         "and the threshold that are best on validation together, and reads both on the split "
-        "shown. On validation the tuned value is a maximum, and so too high.",
-        method="argmax over cells and kept thresholds of the mean over seeds on validation.",
-        source="Bénédict et al. (2022), Section 5.3 and Table 4.",
+        "shown. On validation the tuned value is a maximum, and so too high. Averaged and "
+        "F-measure decide by all probabilities of an example, which only kept cells have: "
+        "Threshold Averaging, and the labels with the best expected F1.",
+        method="argmax over cells and kept thresholds of the mean over seeds on validation; the "
+        "mean of each validation example's best own probability; the exact maximum of the "
+        "expected F1 under independent labels.",
+        source="Bénédict et al. (2022), Section 5.3 and Table 4; Decubber et al. (2018); "
+        "Dembczynski et al. (2011).",
     )
 
 
@@ -195,9 +206,7 @@ def register(app: Dash, source: Source) -> None:
             raise PreventUpdate
         try:
             threshold = float(source.sweep(sweep).thresholds[position])
-            boxes = boxplot_data(
-                source, sweep, split=split, threshold=threshold, tuned=mode == "tuned"
-            )
+            boxes = boxplot_data(source, sweep, split=split, threshold=threshold, rule=mode)
             found = loss_table(boxes, reference=reference or None)
             columns, scheme = _COLUMNS[context["viewport"]], context["scheme"]
             view = View(sweep=sweep, split=split, threshold=threshold).having(
@@ -208,9 +217,9 @@ def register(app: Dash, source: Source) -> None:
                 "box_words": list(parts.words(boxplot_text(boxes))),
                 "notice": None,
                 "threshold": "each loss its own"
-                if boxes.tuned
+                if boxes.own_thresholds
                 else threshold_text(boxes.threshold),
-                "off": boxes.tuned,
+                "off": boxes.own_thresholds,
                 "rows": table_rows(found),
                 "table_words": list(parts.words(loss_table_text(found))),
                 "paper": _paper(found),

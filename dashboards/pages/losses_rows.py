@@ -38,9 +38,9 @@ def column_definitions(source: Source, sweep: str) -> list[dict[str, Any]]:
 def table_rows(found: LossTable) -> list[dict[str, Any]]:
     """Return the rows as written: each loss, below it what the paper prints, then constants."""
     rows: list[dict[str, Any]] = []
-    for row in found.rows:
+    for row, box in zip(found.rows, found.boxes.rows, strict=True):
         if row.cell_id is None:
-            rows.append({"kind": "loss", "loss": row.loss, "settings": "no finished cell"})
+            rows.append({"kind": "loss", "loss": row.loss, "settings": box.missing})
         else:
             rows.append(
                 {

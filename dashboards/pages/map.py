@@ -8,6 +8,7 @@ from typing import Any, cast
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
+from dashboards.figures.cells import cell_keys, find_cells
 from dashboards.figures.colour_range import colour_range
 from dashboards.figures.grid import choose_axes, choose_slice
 from dashboards.figures.heatmap import HeatmapData
@@ -19,6 +20,7 @@ from dashboards.figures.selection import describe_metric
 from dashboards.naming import threshold_text
 from dashboards.pages import controls, map_controls, parts
 from dashboards.pages.map_controls import MapView, read_view
+from dashboards.pages.map_hover import pointed, register_hover, tooltip
 from dashboards.pages.map_view import ASKED, asked_view, clicked_cell, view_data
 from dashboards.source import Source
 from dashboards.view import View
@@ -40,6 +42,7 @@ def check(source: Source, sweep: str, view: View) -> None:
     plan = load_plan(source, sweep, map_controls.first_loss(source, sweep, view))
     axes = choose_axes(plan.settings, view.x, view.y)
     choose_slice(plan.settings, axes, view.held, None)
+    find_cells(source, sweep, cell_keys(view.extra.get("cells.pick")))
 
 
 def layout(source: Source, sweep: str, view: View) -> html.Div:
@@ -55,6 +58,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
         f"{sweep}-map",
         take="map",
         above=parts.threshold_slider("map-threshold", info, view.threshold),
+        hover=tooltip(),
     )
     beside = controls.panel(map_controls.map_controls(source, sweep, view), "What the map shows")
     position = parts.nearest_index(info, view.threshold)
@@ -66,6 +70,8 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
             dcc.Store(id="map-position", data=position),
             dcc.Store(id="map-drawn"),
             dcc.Store(id="map-span"),
+            pointed(),
+            dcc.Store(id="map-picked", data=view.extra.get("cells.pick")),
         ],
         className="workbench",
     )
@@ -130,6 +136,7 @@ def register(app: Dash, source: Source) -> None:
     _register_choices(app, source)
     _register_drawing(app, source)
     _register_cells(app, source)
+    register_hover(app, source)
 
 
 def _register_browser(app: Dash) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from dash import ALL, Input, State
 
+from dashboards.figures.cells import cell_keys
 from dashboards.figures.colour_range import colour_range
 from dashboards.figures.grid import FigureError
 from dashboards.figures.heatmap import HeatmapData, heatmap_data
-from dashboards.figures.heatmap_outlines import heatmap_outlines
+from dashboards.figures.heatmap_outlines import heatmap_outlines, mark_picked
 from dashboards.naming import count_text
 from dashboards.pages import map_controls
 from dashboards.pages.map_controls import read_view
@@ -35,6 +36,7 @@ ASKED = {
     "high": Input("map-high", "value"),
     "position": Input("map-position", "data"),
     "names": State({"hold": ALL}, "id"),
+    "picked": State("map-picked", "data"),
     "sweep": State("current", "data"),
 }
 
@@ -63,7 +65,9 @@ def asked_view(source: Source, asked: Mapping[str, Any]) -> View:
     given = {f"map_{name}": asked[name] for name, usual in defaults if asked[name] != usual}
     for name in ("low", "high"):
         given[f"map_{name}"] = None if asked[name] in ("", None) else float(asked[name])
-    return view.having(**given, map_seeds=",".join(asked["seeds"] or []) or None)
+    return view.having(
+        **given, map_seeds=",".join(asked["seeds"] or []) or None, cells_pick=asked["picked"]
+    )
 
 
 def view_data(source: Source, sweep: str, view: View) -> HeatmapData:
@@ -92,6 +96,7 @@ def view_data(source: Source, sweep: str, view: View) -> HeatmapData:
         fitted = colour_range(data)
         span = (fitted.low if low is None else low, fitted.high if high is None else high)
         data = data._replace(span=span if span[0] < span[1] else None)
+    data = mark_picked(source, data, cell_keys(view.extra.get("cells.pick")))
     return heatmap_outlines(source, data, asked.outline, epsilon=asked.epsilon)
 
 
@@ -108,8 +113,7 @@ def clicked_cell(data: HeatmapData, point: Mapping[str, Any]) -> int:
     own = point.get("customdata")
     if isinstance(own, list) and len(own) == 1 and own[0] in data.plan.cell_ids:
         return int(own[0])
-    column = int(np.argmin(np.abs(data.x.centres - float(point.get("x", 0.0)))))
-    row = int(np.argmin(np.abs(data.y.centres - float(point.get("y", 0.0)))))
+    row, column = pointed_position(data, point)
     cell_id = data.cell_at(row, column)
     if cell_id is None:
         count = int(data.cells[row, column])
@@ -119,3 +123,10 @@ def clicked_cell(data: HeatmapData, point: Mapping[str, Any]) -> int:
             + ("" if count == 0 else "Hold a value of each other setting, or draw points.")
         )
     return cell_id
+
+
+def pointed_position(data: HeatmapData, point: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the row and column of a map at Plotly's description of a place."""
+    column = int(np.argmin(np.abs(data.x.centres - float(point.get("x", 0.0)))))
+    row = int(np.argmin(np.abs(data.y.centres - float(point.get("y", 0.0)))))
+    return row, column

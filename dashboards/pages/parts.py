@@ -128,7 +128,7 @@ def address(path: str, view: View, *, whole: bool = True) -> dict[str, Any]:
 
 
 def figure_panel(
-    name: str, picture: str, *, take: str, help: Any = None, above: Any = None
+    name: str, picture: str, *, take: str, help: Any = None, above: Any = None, hover: Any = None
 ) -> html.Figure:
     """Return a panel with a graph, its title and facts above, legend and small print below.
 
@@ -139,6 +139,7 @@ def figure_panel(
         take: name of the figure in `dashboards.takeaway`, which its menu takes away.
         help: from `help_tip`, beside the title.
         above: what stands between the facts and the graph, such as a slider.
+        hover: a tooltip of the page's own, for a graph that leaves the pointer to it.
     """
     aside = html.Div(id=f"{name}-aside", className="aside")
     return html.Figure(
@@ -150,17 +151,24 @@ def figure_panel(
             html.P(id=f"{name}-facts", className="facts-line"),
             above,
             html.Div(id=f"{name}-notice", role="status"),
-            dcc.Loading(
-                dcc.Graph(
-                    id=f"{name}-graph",
-                    figure={"layout": _BEFORE},
-                    config=cast(Any, figure_config(picture)),
-                    className="graph",
-                ),
-                delay_show=600,
-                overlay_style={"visibility": "visible", "opacity": 0.5},
-                color="var(--accent)",
-                type="circle",
+            html.Div(
+                [
+                    dcc.Loading(
+                        dcc.Graph(
+                            id=f"{name}-graph",
+                            figure={"layout": _BEFORE},
+                            config=cast(Any, figure_config(picture)),
+                            className="graph",
+                            clear_on_unhover=hover is not None,
+                        ),
+                        delay_show=600,
+                        overlay_style={"visibility": "visible", "opacity": 0.5},
+                        color="var(--accent)",
+                        type="circle",
+                    ),
+                    hover,
+                ],
+                className="graph-place",
             ),
             html.Div(id=f"{name}-legend"),
             html.Figcaption(id=f"{name}-caption"),

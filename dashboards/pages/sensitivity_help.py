@@ -115,11 +115,13 @@ HELP: dict[str, Help] = {
     "thresholds": Help(
         "the threshold rules",
         "What one tuned threshold, Threshold Averaging, one threshold a class or one an example "
-        "gain on test over the fixed one. Intervals are over test examples, not over seeds.",
+        "gain on test over the fixed one; and F-measure maximisation, which tunes nothing: the "
+        "labels of each example with the best expected F1 if labels were independent. Intervals "
+        "are over test examples, not over seeds.",
         "Tuned on all validation examples, or on a random half of them (holdout); paired bootstrap "
         "over examples.",
-        "Decubber et al. (2018); Yang (2001); Elisseeff & Weston (2001); Bénédict et al. (2022), "
-        "Table 4.",
+        "Decubber et al. (2018); Dembczynski et al. (2011); Yang (2001); Elisseeff & Weston "
+        "(2001); Bénédict et al. (2022), Table 4.",
     ),
     "variance": Help(
         "the variance in words",

@@ -15,6 +15,7 @@ from dashboards.pages.sensitivity_help import help_of
 from sweeps.sensitivity.analysis_data import Analysis, RuleLine, Unavailable
 from sweeps.sensitivity.example_bootstrap import ExampleInterval
 from sweeps.sensitivity.probability import ProbabilityBest
+from sweeps.sensitivity.threshold_rules import UNTUNED
 from sweeps.sensitivity.words import in_words
 from sweeps.sensitivity.words_kept import RULES as THRESHOLD_RULES
 from sweeps.sensitivity.words_names import setting_in_words
@@ -166,7 +167,7 @@ def rules_table(analysis: Analysis) -> Any:
         html.Tr(
             [
                 html.Th(THRESHOLD_RULES.get(line.rule, line.rule), scope="row"),
-                html.Td(line.tuned_on if line.gain is not None else "not tuned", className="text"),
+                html.Td("not tuned" if line.rule in UNTUNED else line.tuned_on, className="text"),
                 html.Td(f"{line.threshold:.3f}"),
                 html.Td(_example_interval(line.test)),
                 html.Td(_gain(line)),

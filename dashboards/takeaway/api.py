@@ -64,6 +64,13 @@ def register_api(server: Flask, source: Source) -> None:
     def figure(name: str, figure: str) -> Response:
         return answer(lambda: _json(_figure(source, name, figure)))
 
+    @server.get("/api/<path:rest>")
+    def no_answer(rest: str) -> Response:
+        def refused() -> Response:
+            raise FigureError(f"/api/{rest[:100]} is nothing here. {ROOT} lists what there is.")
+
+        return answer(refused)
+
 
 def _best(source: Source, sweep: str) -> Any:
     def load(store: Store) -> dict[str, Any]:

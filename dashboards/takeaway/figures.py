@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboards.figures.boxplots import boxplot_data, boxplot_text
+from dashboards.figures.boxplots import THRESHOLD_RULES, boxplot_data, boxplot_text
 from dashboards.figures.boxplots_plot import plot_boxplots
 from dashboards.figures.cell_classes import cell_classes_data, cell_classes_text
 from dashboards.figures.cell_classes_plot import plot_cell_classes
@@ -32,7 +32,7 @@ from dashboards.figures.loss_table import differences_text, loss_table
 from dashboards.figures.parallel import parallel_data, parallel_text
 from dashboards.figures.parallel_plot import plot_parallel
 from dashboards.pages import map as map_page
-from dashboards.pages.losses import MODES
+from dashboards.pages import paper as paper_page
 from dashboards.pages.map_controls import read_view
 from dashboards.pages.sensitivity_panels import PANELS, Asked
 from dashboards.source import Source
@@ -54,9 +54,9 @@ def _map(source: Source, sweep: str, view: View) -> Drawing:
 
 
 def _boxes(source: Source, sweep: str, view: View) -> Any:
-    tuned = view.choice("losses.mode", MODES, "fixed") == "tuned"
+    rule = view.choice("losses.mode", THRESHOLD_RULES, "fixed")
     split = view.split or "test"
-    return boxplot_data(source, sweep, split=split, threshold=view.threshold, tuned=tuned)
+    return boxplot_data(source, sweep, split=split, threshold=view.threshold, rule=rule)
 
 
 def _losses(source: Source, sweep: str, view: View) -> Drawing:
@@ -118,6 +118,10 @@ def _parallel(source: Source, sweep: str, view: View) -> Drawing:
     return Drawing(
         lambda scheme: plot_parallel(lines, scheme=scheme), lambda: data.frame, parallel_text(lines)
     )
+
+
+def _paper(source: Source, sweep: str, view: View) -> Drawing:
+    return paper_page.view_drawing(source, sweep, view).alone()
 
 
 def _classes(source: Source, sweep: str, view: View) -> Drawing:
@@ -230,6 +234,7 @@ FIGURES = (
     FigureKind("class-f1", "F1 of each class of one kept cell", _class_f1),
     FigureKind("compare", "two sweeps side by side on one scale", _compare),
     FigureKind("shape", "the loss's sigmoid, its gradient and the scores (Figure 2)", _shape),
+    FigureKind("paper", "a figure of the paper, drawn from this sweep", _paper),
     FigureKind("shares", "shares of the variance", _panel("shares")),
     FigureKind("best-cells", "the best cells with intervals", _panel("cells")),
     FigureKind("effects", "main effects with intervals", _panel("effects")),

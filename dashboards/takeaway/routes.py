@@ -42,6 +42,10 @@ def register_downloads(server: Flask, source: Source) -> None:
     def download(name: str, ending: str) -> Response:
         return answer(lambda: _file(source, name, ending, request.args))
 
+    @server.get("/download/<path:rest>")
+    def no_download(rest: str) -> Response:
+        return _line(f"/download/{rest[:100]} is no file of this service's.", 404)
+
 
 def answer(make: Callable[[], Response]) -> Response:
     """Return what ``make()`` returns, or what went wrong as one line with its HTTP status."""

@@ -56,7 +56,7 @@ def boxplot_table(data: BoxplotData) -> pd.DataFrame:
     for panel in data.panels:
         fixed = {"sweep": data.sweep, "split": data.split, "metric": panel.metric}
         for loss, seeds in panel.seeds.items():
-            at = None if panel.threshold is None and not data.tuned else thresholds[loss]
+            at = None if panel.threshold is None and not data.own_thresholds else thresholds[loss]
             for seed, value in zip(seeds["seed"], seeds["value"], strict=True):
                 rows.append(
                     {**fixed, "loss": loss, "threshold": at, "seed": seed, "value": value}

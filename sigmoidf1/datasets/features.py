@@ -11,6 +11,7 @@ import numpy as np
 from sigmoidf1.datasets.base import DatasetSource, Examples, check_embeddings, check_targets
 from sigmoidf1.datasets.common_options import ROOT
 from sigmoidf1.datasets.reading.arrays import FORMATS, load_arrays
+from sigmoidf1.datasets.reading.files import locate
 from sigmoidf1.errors import InputError
 from sigmoidf1.options import Option, unknown_name
 from sigmoidf1.splits import SPLITS
@@ -30,7 +31,7 @@ def read(options: Mapping[str, Any]) -> Examples:
     Raises:
         InputError: if the file is missing, broken, or holds what breaks a rule.
     """
-    path = Path(options["root"] or ".", options["path"])
+    path = locate(options["path"], options["root"], option="path")
     arrays = load_arrays(path, options)
     ignored = _check_names(arrays, path)
     groups: list[str] | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sigmoidf1.cache import cache_folder
+from sigmoidf1.data_root import within_data_root
 from sigmoidf1.datasets.base import DatasetSource, Examples
 from sigmoidf1.datasets.common_options import ROOT
 from sigmoidf1.datasets.reading.images import ImageFolder
@@ -73,6 +74,8 @@ def _load(options: Mapping[str, Any]) -> dict[str, Any]:
     datasets = _library()
     name = options["name"]
     folder = Path(options["root"] or ".", name)
+    if folder.exists():
+        within_data_root(folder, "data.dataset")
     try:
         if (folder / "dataset_info.json").is_file() or (folder / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(str(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sigmoidf1.data_root import within_data_root
 from sigmoidf1.errors import InputError
 
 CONFIG_FILES = ("*.json", "*.txt", "*.model")
@@ -24,7 +25,7 @@ def find_model(model: str, *, name: str) -> Path:
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
-        find_model_weights(folder, name=name)
+        find_model_weights(within_data_root(folder, "encoder.name"), name=name)
         return folder
     if model.startswith((".", "/", "~")):
         raise InputError(

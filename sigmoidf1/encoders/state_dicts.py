@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
+from pickle import UnpicklingError  # to catch it  # nosec B403
 from typing import TYPE_CHECKING, Any
 
 from sigmoidf1.encoders.timm_models import alike

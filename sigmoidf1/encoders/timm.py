@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sigmoidf1.cache import file_sha256
+from sigmoidf1.data_root import within_data_root
 from sigmoidf1.encoders.augmentation import AUGMENTATION, augmentation_from
 from sigmoidf1.encoders.base import (
     BATCH_SIZE,
@@ -49,7 +50,7 @@ class TimmImage(ModelEncoder):
     def _find(self) -> Path:
         if self.weights is None:
             return find_weights(self.model, name=self.name)
-        path = Path(self.weights)
+        path = within_data_root(Path(self.weights), "encoder.weights")
         if not path.is_file():
             raise InputError(
                 f"encoder.weights must be a file, but {path} is not there. Correct the path."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sigmoidf1.cache import file_sha256
+from sigmoidf1.data_root import within_data_root
 from sigmoidf1.encoders.augmentation import AUGMENTATION, augmentation_from
 from sigmoidf1.encoders.base import (
     BATCH_SIZE,
@@ -65,7 +66,7 @@ class LocalWeights(ModelEncoder):
         return open_embedder(self, model, device, dtype)
 
     def _find(self) -> Path:
-        path = Path(self.path).expanduser()
+        path = within_data_root(Path(self.path).expanduser(), "encoder.name")
         if path.is_dir():
             for name in _IN_FOLDER:
                 if (path / name).is_file():

@@ -7,7 +7,12 @@ contract run over it.
 from sigmoidf1.losses.asl import asl
 from sigmoidf1.losses.base import Hyperparameter, Loss, autograd_gradient
 from sigmoidf1.losses.bce import bce
+from sigmoidf1.losses.bp_mll import bp_mll
 from sigmoidf1.losses.focal import focal
+from sigmoidf1.losses.hinge_f1 import hinge_f1
+from sigmoidf1.losses.poly1_bce import poly1_bce
+from sigmoidf1.losses.poly1_focal import poly1_focal
+from sigmoidf1.losses.recall_at_k import recall_at_k
 from sigmoidf1.losses.registry import get_loss, loss_names, register_loss
 from sigmoidf1.losses.sigmoid_f1 import sigmoid_f1
 from sigmoidf1.losses.smooth_accuracy import smooth_accuracy
@@ -24,9 +29,14 @@ __all__ = [
     "asl",
     "autograd_gradient",
     "bce",
+    "bp_mll",
     "focal",
     "get_loss",
+    "hinge_f1",
     "loss_names",
+    "poly1_bce",
+    "poly1_focal",
+    "recall_at_k",
     "register_loss",
     "sigmoid_f1",
     "smooth_accuracy",

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from sigmoidf1.errors import InputError
+from sigmoidf1.losses.columns import VECTOR
 from sigmoidf1.options import unknown_name
 
 LossFunction = Callable[..., Tensor]
 PackedGradient = Callable[..., tuple[Tensor, Tensor]]
-
-_VECTOR = 64  # elements; no CPU's vector loop is longer, so a remainder is shorter than this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +262,7 @@ def autograd_gradients(
     used = num_heads * num_classes
     # The last elements of a tensor may be computed by scalar code that rounds otherwise than the
     # vector loop: spare heads take that place, so that no head's bits depend on where it stands.
-    spare = -(-_VECTOR // (len(logits) * num_classes))
+    spare = -(-VECTOR // (len(logits) * num_classes))
 
     def by_head(columns: Tensor) -> Tensor:
         heads = columns.new_zeros(num_heads + spare, len(columns), num_classes)

@@ -12,7 +12,7 @@ from sigmoidf1.losses.arguments import Number, logits_and_targets, number, per_e
 from sigmoidf1.losses.base import Hyperparameter, Loss
 from sigmoidf1.losses.columns import LOG2_E, log, sum_classes
 
-_GAMMA = Hyperparameter(
+GAMMA = Hyperparameter(
     name="gamma",
     default=2.0,
     description="focusing; 0 is cross-entropy",
@@ -32,7 +32,7 @@ _REDUCTION = Hyperparameter(
     description="mean or sum over batch and classes",
     choices=("mean", "sum"),
 )
-_SMALLEST = 1e-37  # a normal float32; its logarithm is below -85
+SMALLEST = 1e-37  # a normal float32; its logarithm is below -85
 
 
 def focal(
@@ -77,7 +77,7 @@ def focal(
     TMLR 2022, Eq. 15.
     """
     logits, targets = logits_and_targets(logits, targets)
-    power = number(gamma, _GAMMA, logits)
+    power = number(gamma, GAMMA, logits)
     weight = per_element(alpha, _ALPHA, logits)
     log_p, log_q = logsigmoid(logits), logsigmoid(-logits)
     positive = (power * log_q).exp() * log_p * targets
@@ -85,14 +85,14 @@ def focal(
     if weight is None:
         values = positive + negative
     elif isinstance(weight, Tensor):
-        of_positives, of_negatives = _class_weights(weight)
+        of_positives, of_negatives = class_weights(weight)
         values = of_positives * positive + of_negatives * negative
     else:
         values = weight * positive + (1 - weight) * negative
     return reduce(-values, reduction, _REDUCTION)
 
 
-def _class_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
+def class_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
     """Weights of positives and negatives; NaN is no weight."""
     missing = alpha.isnan()
     return torch.where(missing, 1.0, alpha), torch.where(missing, 1.0, 1 - alpha)
@@ -115,13 +115,13 @@ def _gradient(
     """
     scale = 1.0 if choices["reduction"] == "sum" else 1 / (len(logits) * num_classes)
     gamma = hyperparameters["gamma"]
-    of_positives, of_negatives = _class_weights(hyperparameters["alpha"])
+    of_positives, of_negatives = class_weights(hyperparameters["alpha"])
     of_positives, of_negatives = of_positives * scale, of_negatives * scale
     ones = torch.ones_like(gamma)
     t = torch.addcmul(-ones, targets, 2 * ones).mul_(logits)
     p = t.sigmoid()
     # log p is t where p is too small to have one, and below t elsewhere.
-    log_p = p.clamp(min=_SMALLEST)
+    log_p = p.clamp(min=SMALLEST)
     torch.minimum(log(log_p, out=log_p), t, out=log_p)
     focus = torch.sub(log_p, t, out=t).mul_(gamma * LOG2_E).exp2_()  # log q = log p - t
     weight = torch.addcmul(-of_negatives, targets, of_positives + of_negatives).mul_(focus)
@@ -135,6 +135,6 @@ LOSS = Loss(
     summary="Cross-entropy weighted by how wrong the prediction is.",
     source="Lin et al., ICCV 2017, Eq. 5",
     function=focal,
-    hyperparameters={rule.name: rule for rule in (_GAMMA, _ALPHA, _REDUCTION)},
+    hyperparameters={rule.name: rule for rule in (GAMMA, _ALPHA, _REDUCTION)},
     gradient=_gradient,
 )

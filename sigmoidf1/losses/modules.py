@@ -130,6 +130,57 @@ class ASL(LossModule):
         )
 
 
+class Poly1BCE(LossModule):
+    """Poly-1 cross-entropy: :func:`sigmoidf1.poly1_bce`."""
+
+    def __init__(self, epsilon: Number = 1.0, *, reduction: str = "mean") -> None:
+        super().__init__("poly1_bce", epsilon=epsilon, reduction=reduction)
+
+
+class Poly1Focal(LossModule):
+    """Poly-1 focal loss: :func:`sigmoidf1.poly1_focal`."""
+
+    def __init__(
+        self,
+        epsilon: Number = 1.0,
+        gamma: Number = 2.0,
+        alpha: Number | None = None,
+        *,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(
+            "poly1_focal", epsilon=epsilon, gamma=gamma, alpha=alpha, reduction=reduction
+        )
+
+
+class BPMLL(LossModule):
+    """BP-MLL's ranking loss: :func:`sigmoidf1.bp_mll`."""
+
+    def __init__(self, *, reduction: str = "mean") -> None:
+        super().__init__("bp_mll", reduction=reduction)
+
+
+class HingeF1(LossModule):
+    """One minus a lower bound of F1 made of hinges: :func:`sigmoidf1.hinge_f1`."""
+
+    def __init__(self, margin: Number = 1.0, *, reduction: str = "per_class") -> None:
+        super().__init__("hinge_f1", margin=margin, reduction=reduction)
+
+
+class RecallAtK(LossModule):
+    """One minus smooth recall at k: :func:`sigmoidf1.recall_at_k`."""
+
+    def __init__(
+        self,
+        k: Number = 5.0,
+        tau_recall: Number = 1.0,
+        tau_rank: Number = 1.0,
+        *,
+        input: str = "logits",
+    ) -> None:
+        super().__init__("recall_at_k", k=k, tau_recall=tau_recall, tau_rank=tau_rank, input=input)
+
+
 class _SmoothMetric(LossModule):
     """A metric of the smooth confusion matrix; subclasses name it."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +15,10 @@ import typer
 from sigmoidf1.errors import InputError
 from sigmoidf1.version import __version__
 from storage.errors import StoreError
+from storage.masking import mask_text
 from sweeps.cli import (
     analyse,
+    auth,
     cache,
     compare,
     dashboard,
@@ -24,6 +26,8 @@ from sweeps.cli import (
     export,
     export_tables,
     figure,
+    logs,
+    paper,
     predict,
     report,
     sweep,
@@ -35,6 +39,8 @@ from sweeps.errors import SpecError, SweepError
 USAGE_STATUS, FAILURE_STATUS, INTERRUPT_STATUS = 2, 1, 130
 # Typer brings a Click of its own since 0.29, and used the real one before.
 _COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
+# What the dashboard's image leaves out.
+_TRAINING_PACKAGES = ("ray", "timm", "torch", "transformers")
 _PACKAGES = ("sigmoidf1", "storage", "sweeps", "dashboards")
 
 app = typer.Typer(
@@ -49,9 +55,11 @@ app = typer.Typer(
 )
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(paper.app, name="paper")
 app.add_typer(export.app, name="export")
 app.add_typer(store_commands.app, name="store")
 app.add_typer(cache.app, name="cache")
+app.add_typer(auth.app, name="auth")
 export.app.command(epilog=export_tables.CELLS_EXAMPLE)(export_tables.cells)
 export.app.command(epilog=export_tables.REPLICATES_EXAMPLE)(export_tables.replicates)
 export.app.command(epilog=export_tables.CURVES_EXAMPLE)(export_tables.curves)
@@ -80,6 +88,7 @@ def _options(
         ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    log_format: logs.GlobalOption = logs.LogFormat.text,
 ) -> None:
     if debug:
         os.environ["SIGMOIDF1_DEBUG"] = "1"
@@ -88,7 +97,7 @@ def _options(
 def main() -> None:
     """Run the command line; exit status 0, 1 (failure), 2 (usage) or 130 (interrupted)."""
     warnings.showwarning = _show_warning
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logs.configure(logs.LogFormat.text)
     try:
         _check_packages()
         status = app(standalone_mode=False)
@@ -110,7 +119,7 @@ def main() -> None:
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """A warning as one line of its own words, without the line of code that raised it."""
-    typer.echo(f"Warning: {' '.join(str(message).split())}", err=True)
+    logs.say_warning(" ".join(str(message).split()))
 
 
 def _misused(error: Any) -> int:
@@ -120,18 +129,25 @@ def _misused(error: Any) -> int:
         return int(error.exit_code)
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "sigmoidf1"
-    typer.echo(f"Error: {text}. See {where} --help", err=True)
+    logs.say_error(f"{text}. See {where} --help")
     return int(error.exit_code)
 
 
 def _failed(error: Exception) -> int:
     if os.environ.get("SIGMOIDF1_DEBUG"):
-        raise error
+        # Not raised: a driver's or Optuna's message may hold the store's URL with its password.
+        typer.echo(mask_text("".join(traceback.format_exception(error)).rstrip()), err=True)
+        return FAILURE_STATUS
     text = " ".join(str(error).split())
     expected = isinstance(error, InputError | SpecError | SweepError | StoreError)
-    if not expected:
+    if isinstance(error, ModuleNotFoundError) and error.name in _TRAINING_PACKAGES:
+        text = (
+            f"This command trains or embeds, which needs the package {error.name}, but it is not "
+            "installed here. Run it in the image or environment that has everything."
+        )
+    elif not expected:
         text = f"{type(error).__name__}: {text} (run again with sigmoidf1 --debug for the details)"
-    typer.echo(f"Error: {text}", err=True)
+    logs.say_error(text)
     return FAILURE_STATUS
 
 

@@ -15,6 +15,13 @@ EXAMPLE = 'Example: sigmoidf1 predict --head best-head --text "A heist goes wron
 _SHOWN = 60
 
 
+class Decision(StrEnum):
+    """How labels follow from probabilities."""
+
+    threshold = "threshold"
+    f_measure = "f-measure"
+
+
 class PredictionFormat(StrEnum):
     """How predictions are written."""
 
@@ -44,6 +51,12 @@ def predict(
     threshold: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Default: the head's own.")
     ] = None,
+    decision: Annotated[
+        Decision,
+        typer.Option(
+            help="By the threshold, or the labels of each input with the best expected F1."
+        ),
+    ] = Decision.threshold,
     seed: Annotated[
         str,
         typer.Option(
@@ -68,8 +81,9 @@ def predict(
 ) -> None:
     """Label new texts, images or features with an exported head.
 
-    A label is given when its probability is at least the threshold. The encoder, the threshold
-    and the labels are those recorded with the head.
+    A label is given when its probability is at least the threshold, or, with --decision f-measure,
+    when it is in the set with the best expected F1. The encoder, the threshold and the labels are
+    those recorded with the head.
     """
     from sigmoidf1 import load_head
     from sweeps.export_files import write_text
@@ -90,6 +104,7 @@ def predict(
         loaded,
         given,
         threshold=threshold,
+        decision=decision.value,
         seed=int(seed) if seed.isdecimal() else seed,
         encoder=None if encoder is None else {**loaded.info["encoder"], "name": encoder},
         device=device,
@@ -127,6 +142,9 @@ def _print(found: Any) -> None:
             shown = f"{shown[: _SHOWN - 1]}…"
         rows.append([shown, said or f"– (nearest: {best} {by_label[best]:.2f})"])
     who = "the mean of all seeds" if found.seed == "ensemble" else f"seed {found.seed}"
-    print_table(
-        ["input", "labels"], rows, title=f"Labels with a probability >= {found.threshold:g}, {who}"
+    how = (
+        "Labels with the best expected F1"
+        if found.threshold is None
+        else f"Labels with a probability >= {found.threshold:g}"
     )
+    print_table(["input", "labels"], rows, title=f"{how}, {who}")

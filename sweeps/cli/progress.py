@@ -11,11 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from storage.records import PlanCounts
+from sweeps.cli import logs
+from sweeps.cli.pace import Pace
+from sweeps.cli.progress_events import ProgressEvents
+from sweeps.cli.run_log import Both, kept_log
 from sweeps.cli.tables import duration
+from sweeps.run_records import RunListener
 from sweeps.runner import RunOptions, RunSummary, run_sweep
 from sweeps.spec import SweepSpec
 
-_IDLE_AFTER_S = 3.0
 _FILE_WIDTH = 1000  # columns, where the output is no terminal: a line stays one
 _LINE_EVERY_S = 10.0  # where the output is no terminal, a line now and then instead of a bar
 
@@ -23,25 +27,38 @@ _LINE_EVERY_S = 10.0  # where the output is no terminal, a line now and then ins
 @contextmanager
 def embedding_bar(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A callback (done, total) that draws a bar of the embedded examples on standard error."""
-    with _Display(quiet=quiet) as display:
+    with _display(quiet=quiet) as display:
         yield display.embedding
 
 
 @contextmanager
 def heads_bar(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A callback (head-epochs done, all) that draws a bar on standard error."""
-    with _Display(quiet=quiet) as display:
+    with _display(quiet=quiet) as display:
         yield lambda done, total: display.heads(name, done, total)
 
 
 def run_with_progress(
     spec: SweepSpec, store_url: str, options: RunOptions, *, quiet: bool = False
 ) -> RunSummary:
-    """:func:`sweeps.runner.run_sweep` with a progress bar and a closing line."""
-    with _Display(quiet=quiet) as display:
-        summary = run_sweep(spec, store_url, options=options, listener=display)
+    """:func:`sweeps.runner.run_sweep` with a progress bar and a closing line, or with events."""
+    with (
+        kept_log(store_url, spec.sweep),
+        _display(quiet=quiet, sweep=spec.sweep) as display,
+    ):
+        listener: RunListener = display
+        if isinstance(display, _Display):
+            listener = Both(display, ProgressEvents(sweep=spec.sweep))
+        summary = run_sweep(spec, store_url, options=options, listener=listener)
         display.close_with(summary)
+        if isinstance(listener, Both):
+            listener.close_with(summary)
     return summary
+
+
+def _display(*, quiet: bool, **fields: str) -> _Display | ProgressEvents:
+    """What draws; in a JSON log ``fields`` belong to every event."""
+    return ProgressEvents(**fields) if logs.is_json() else _Display(quiet=quiet)
 
 
 class _Display:
@@ -63,9 +80,7 @@ class _Display:
         self._tasks: dict[str, TaskID] = {}
         self._last_line = 0.0
         self._ended: set[str] = set()
-        self._started = 0.0
-        self._open = 0
-        self._worked = time.monotonic()
+        self._pace = Pace()
         self._told = False
 
     def __enter__(self) -> _Display:
@@ -89,8 +104,7 @@ class _Display:
 
     def planned(self, counts: PlanCounts) -> None:
         """Say what is done already and what is to be trained."""
-        self._open = counts.open
-        self._started = time.monotonic()
+        self._pace.begin(counts.open)
         self._console.print(
             f"{counts.total} replicates planned, {counts.done} done before, {counts.open} to train."
         )
@@ -98,27 +112,20 @@ class _Display:
     def training(self, status: Any) -> None:
         """Replicates done, diverged, failed; heads a second; time left."""
         self._say_stop(status.stop)
-        finished = status.replicates + status.taken_elsewhere
-        worked = min(finished + status.partial_heads, self._open)
-        elapsed = max(time.monotonic() - self._started, 1e-9)
-        rate = (worked - status.taken_elsewhere) / elapsed
-        note = f"{status.replicates} / {self._open} done"
+        for line in self._pace.new_stragglers(status):
+            self._console.print(line)
+        now = self._pace.look(status)
+        note = f"{now.done} / {now.open} done"
         for state, count in status.finished.items():
             if state != "complete" and count:
                 note += f", {count} {state}"
         if status.waiting:
             note += f", waiting: {status.waiting}"
-        elif self._is_idle(status) and finished < self._open:
+        elif now.idle:
             note += ", waiting for the sweep's other runs"
-        elif rate > 0:
-            left = (self._open - worked) / rate
-            note += f", {rate:.0f} heads/s, {duration(left)} left"
-        self._draw("training", worked, self._open, note, last=finished >= self._open)
-
-    def _is_idle(self, status: Any) -> bool:
-        if status.partial_heads or not status.replicates + status.taken_elsewhere:
-            self._worked = time.monotonic()
-        return time.monotonic() - self._worked > _IDLE_AFTER_S
+        elif now.left_s is not None:
+            note += f", {now.rate:.0f} heads/s, {duration(now.left_s)} left"
+        self._draw("training", now.worked, now.open, note, last=now.finished >= now.open)
 
     def _say_stop(self, how: str | None) -> None:
         if how is None or self._told:

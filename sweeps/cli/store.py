@@ -35,7 +35,7 @@ def info(store: options.Store = options.DEFAULT_STORE, json: options.Json = Fals
         f"{byte_size(facts['size_bytes'])}"
         + (f" ({byte_size(facts['free_bytes'])} free)" if facts["free_bytes"] else "")
         + (f", {byte_size(per_replicate)} a finished replicate" if per_replicate else "")
-        + f", {facts['studies']} Optuna studies"
+        + f", {facts['studies']} Optuna {'study' if facts['studies'] == 1 else 'studies'}"
     )
     if facts["sweeps"]:
         columns = ["sweep", "cells", "replicates", "packs", "results", "kept files", "live runs"]
@@ -69,13 +69,21 @@ def check(store: options.Store = options.DEFAULT_STORE, json: options.Json = Fal
 
 
 @app.command(epilog="Example: sigmoidf1 store upgrade --store sqlite:///old.db")
-def upgrade(store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:
+def upgrade(
+    store: options.Store = options.DEFAULT_STORE,
+    create: Annotated[
+        bool, typer.Option("--create", help="Make the tables where there are none yet.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
     """Bring a store of an earlier version to this version's schema, all or nothing."""
     from storage.store import Store
 
-    before, after = Store.upgrade(store)
+    before, after = Store.upgrade(store, create=create)
     if json:
         print_json({"before": before, "after": after})
+    elif before is None:
+        typer.echo(f"Made a new store of schema {after}.")
     elif before == after:
         typer.echo(f"The schema is {after} already: nothing was changed.")
     else:
@@ -101,6 +109,20 @@ def backup(
         print_json({"path": str(path), "size_bytes": size})
     else:
         typer.echo(f"Wrote {path}: {byte_size(size)}.")
+
+
+@app.command(epilog="Example: sigmoidf1 store role-sql sweeps_reader | psql DATABASE")
+def role_sql(
+    role: Annotated[str, typer.Argument(metavar="NAME", help="The role's name.")],
+) -> None:
+    """Print the SQL of a PostgreSQL role that reads a store and cannot write it.
+
+    For the dashboard, and for whoever queries the tables. Nothing is connected to or changed: run
+    the SQL in the store's database as the owner of its tables, and again after an upgrade.
+    """
+    from storage.roles import reader_role_sql
+
+    typer.echo(reader_role_sql(role), nl=False)
 
 
 def _sweep_row(sweep: dict[str, Any]) -> list[str]:

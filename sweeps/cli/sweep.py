@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import keep, options, sweep_changes, sweep_choices, sweep_import, sweep_status
+from sweeps.cli import (
+    keep,
+    logs,
+    options,
+    sweep_changes,
+    sweep_choices,
+    sweep_import,
+    sweep_logs,
+    sweep_status,
+    sweep_submit,
+)
 from sweeps.cli.tables import number, print_json, print_table, setting
 
 if TYPE_CHECKING:
@@ -32,33 +42,23 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan; run and store nothing.")
     ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Packs at the same time (default: one a core, or a GPU share)."),
-    ] = None,
-    cpus_per_pack: Annotated[float, typer.Option(min=0.01, help="Cores that a pack takes.")] = 1.0,
-    gpus_per_pack: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="GPUs that a pack takes, e.g. 0.5 (default: 1 where any)."),
-    ] = None,
+    workers: options.MaxPacks = None,
+    cpus_per_pack: options.CpusPerPack = 1.0,
+    gpus_per_pack: options.GpusPerPack = None,
     ray_address: Annotated[
         str | None,
         typer.Option(
             envvar="RAY_ADDRESS", help="A running Ray cluster (default: a local Ray of its own)."
         ),
     ] = None,
+    ship_code: options.ShipCode = None,
     cache_dir: options.CacheDir = None,
     on_error: options.OnBadInput = None,
-    revision: Annotated[
-        bool,
-        typer.Option(
-            "--revision",
-            help="Where the stored sweep has other settings, run beside it as NAME.r2, NAME.r3, …",
-        ),
-    ] = False,
+    revision: options.Revision = False,
     best: Annotated[
         bool, typer.Option("--best/--no-best", help="Print the best cell of each loss at the end.")
     ] = True,
+    log_format: logs.Option = None,
     json: options.Json = False,
 ) -> None:
     """Run what is missing of a sweep: train, record, mirror to Optuna.
@@ -87,6 +87,7 @@ def run(
         cpus_per_pack=cpus_per_pack,
         gpus_per_pack=gpus_per_pack,
         ray_address=ray_address,
+        ship_code=ship_code,
         cache_dir=cache_dir,
     )
     for spec in loaded:
@@ -232,8 +233,10 @@ def _summary_json(summary: Any) -> dict[str, Any]:
     return {**asdict(summary), "plan": summary.plan._asdict()}
 
 
+app.command(epilog=sweep_submit.EXAMPLE)(sweep_submit.submit)
 app.command(epilog=sweep_status.STATUS_EXAMPLE)(sweep_status.status)
 app.command(epilog=sweep_status.STOP_EXAMPLE)(sweep_status.stop)
+app.command(epilog=sweep_logs.EXAMPLE)(sweep_logs.logs)
 app.command(epilog=sweep_changes.RETRY_EXAMPLE)(sweep_changes.retry)
 app.command(epilog=sweep_changes.DELETE_EXAMPLE)(sweep_changes.delete)
 app.command(epilog=sweep_changes.MERGE_EXAMPLE)(sweep_changes.merge)

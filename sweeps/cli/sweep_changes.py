@@ -77,7 +77,14 @@ def delete(
 
 
 def merge(
-    other: Annotated[str, typer.Argument(metavar="STORE", help="The store to bring in, a URL.")],
+    other: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE",
+            help="The store to bring in, a URL.",
+            callback=options.warn_of_password,
+        ),
+    ],
     sweep: options.Sweeps = None,
     rename: Annotated[
         list[str] | None,
@@ -92,6 +99,7 @@ def merge(
     both have stays as it is here.
     """
     from storage.store import Store
+    from sweeps.mirroring import mirror_stored
 
     names = {}
     for text in rename or []:
@@ -104,6 +112,7 @@ def merge(
         Store.open(store) as target,
     ):
         merged = target.merge(source, sweep, rename=names)
+        mirror_stored(target, [each.merged_as for each in merged])
     rows = [_merged(each) for each in merged]
     if json:
         print_json(rows)

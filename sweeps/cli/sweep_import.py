@@ -46,7 +46,12 @@ def import_(
     study: Annotated[str | None, typer.Option("--study", help="An Optuna study: its name.")] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", metavar="URL", help="With --study: its storage (default: STORE)."),
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="With --study: its storage (default: STORE).",
+            callback=options.warn_of_password,
+        ),
     ] = None,
     objective: Annotated[
         int, typer.Option(min=0, help="With --study: which of its objectives, from 0.")
@@ -68,6 +73,7 @@ def import_(
 
     from storage.importing import import_results, import_study
     from storage.store import Store
+    from sweeps.mirroring import mirror_stored
 
     if (csv is None) == (study is None):
         raise typer.BadParameter("give either --csv FILE or --study NAME.")
@@ -96,6 +102,7 @@ def import_(
                 opened, name, from_ or store, study or "", objective=objective, loss=loss,
                 dataset=dataset,
             )  # fmt: skip
+        mirror_stored(opened, [name])
     if json:
         print_json({"sweep": name, **asdict(report)})
         return

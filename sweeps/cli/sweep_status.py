@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import options
+from sweeps.cli import options, sweep_jobs
 from sweeps.cli.tables import duration, print_json, table
 
 if TYPE_CHECKING:
@@ -33,25 +33,46 @@ def status(
         bool,
         typer.Option("--watch", help="Redraw every second until nothing is left; Ctrl-C leaves."),
     ] = False,
+    ray_address: options.JobServer = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON; with --watch one line each time.")
     ] = False,
 ) -> None:
     """Show how far sweeps are, how fast, who works on them, and what failed.
 
-    Reads only: it may look at a store that others write, on this machine or by its server.
+    Reads only: it may look at a store that others write, on this machine or by its server. With
+    a cluster's job server (--ray-address) the jobs of submitted sweeps are shown as well.
     """
+    from storage.errors import StoreNotFoundError
     from storage.store import Store
 
-    with Store.open(store, create=False, read_only=True) as opened:
-        if not watch:
-            rows = _read(opened, name)
-            if json:
-                print_json(rows if name is None else rows[0])
-            else:
-                _print(rows)
+    server = sweep_jobs.job_server(ray_address)
+    jobs = [] if server is None else server.jobs(name)
+    if not json:
+        sweep_jobs.print_jobs(jobs)
+        if server is not None:
+            typer.echo(f"Ray's own dashboard: {ray_address}")
+    try:
+        opened = Store.open(store, create=False, read_only=True)
+    except StoreNotFoundError:
+        if sweep_jobs.say_if_about_to_begin(name, jobs):
             return
-        _watch(opened, name, json=json)
+        raise
+    with opened:
+        if name not in opened.sweep_names() and sweep_jobs.say_if_about_to_begin(name, jobs):
+            return
+        if watch:
+            _watch(opened, name, json=json)
+            return
+        rows = _read(opened, name)
+        if server is not None:
+            for row in rows:
+                mine = [job for job in jobs if job.sweep == row["sweep"]]
+                row["jobs"] = sweep_jobs.as_rows(mine)
+        if json:
+            print_json(rows if name is None else rows[0])
+        else:
+            _print(rows)
 
 
 def stop(
@@ -62,28 +83,39 @@ def stop(
             "--abandon", help="Do not wait for the packs that train: give them back at once."
         ),
     ] = False,
+    ray_address: options.JobServer = None,
     store: options.Store = options.DEFAULT_STORE,
     json: options.Json = False,
 ) -> None:
     """Stop all runs of a sweep, wherever they run; `sweep run` continues it later.
 
     A run hears of it within seconds. Its running packs finish and are recorded, as after one
-    Ctrl-C, unless --abandon is given.
+    Ctrl-C, unless --abandon is given. A submitted job that does not train yet is ended by its
+    cluster's job server (--ray-address).
     """
     from storage.store import Store
     from sweeps.scheduling.sharing import release_dead_runs
     from sweeps.sweep_status import live_runs
 
+    server = sweep_jobs.job_server(ray_address)
+    released, told, runs = 0, 0, []
     with Store.open(store, create=False) as opened:
-        sweep_id = opened.sweep_id(name)
-        released = release_dead_runs(opened, sweep_id)
-        told = opened.request_stop(sweep_id, "abandon" if abandon else "finish")
-        runs = live_runs(opened, sweep_id)
+        if server is None or name in opened.sweep_names():
+            sweep_id = opened.sweep_id(name)
+            released = release_dead_runs(opened, sweep_id)
+            told = opened.request_stop(sweep_id, "abandon" if abandon else "finish")
+            runs = live_runs(opened, sweep_id)
+    # A run that was told ends its job itself, when its packs are recorded.
+    jobs = [] if told else sweep_jobs.stop_jobs(server, name)
     if json:
-        print_json({"sweep": name, "told": told, "runs": runs, "released": released})
+        answer = {"sweep": name, "told": told, "runs": runs, "released": released}
+        print_json(answer if server is None else {**answer, "jobs": jobs})
         return
     if released:
         typer.echo(f"{released} replicates of a run that was killed wait again.")
+    if jobs:
+        typer.echo(f"Ended {', '.join(jobs)}, which did not train yet.")
+        return
     if not told:
         typer.echo(f"No run of {name} is going on: there is nothing to stop.")
         return

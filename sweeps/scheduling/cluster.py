@@ -9,7 +9,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # silences the banner that verbose=0 leaves
     "TUNE_WARN_THRESHOLD_S": "60",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's snapshots are never read: the store is the truth
+    "TUNE_MAX_PENDING_TRIALS_PG": "16",  # workers that start at the same time
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -36,16 +37,31 @@ _OBJECT_STORE_FLOOR_BYTES = 128 * 1024**2
 
 @dataclass(frozen=True)
 class ClusterInfo:
-    """What the joined or started Ray offers."""
+    """A Ray that was joined or started.
 
-    cpus: float
+    Attributes:
+        joined: whether it was there before, and others may use it.
+        gpus: GPUs of all its nodes.
+        scratch: a folder of this run.
+        check_nodes: looks at the nodes that have joined since it was last called.
+
+    Raises:
+        SweepError: by ``check_nodes``, if a node cannot train what the driver would.
+    """
+
+    joined: bool
     gpus: float
     scratch: Path
+    check_nodes: Callable[[], None]
 
 
 @contextmanager
 def ray_cluster(
-    *, address: str | None = None, cpus: int | None = None, shared_bytes: int = 0
+    *,
+    address: str | None = None,
+    cpus: int | None = None,
+    shared_bytes: int = 0,
+    ship_code: bool | None = None,
 ) -> Iterator[ClusterInfo]:
     """Start a local Ray of ``cpus`` cores, or join the one at ``address``; leave nothing behind.
 
@@ -54,9 +70,12 @@ def ray_cluster(
             the block.
         cpus: cores of the local Ray; None is all of this machine's.
         shared_bytes: size of the features that the workers will share.
+        ship_code: whether a cluster's workers get this driver's code; see
+            :func:`sweeps.cluster.shipping.ships_code`.
 
     Raises:
-        SweepError: Ray does not start or the cluster does not answer.
+        SweepError: Ray does not start, the cluster does not answer, or the versions on one of
+            its nodes are not the driver's.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -64,13 +83,24 @@ def ray_cluster(
     scratch = Path(tempfile.mkdtemp(prefix=_PREFIX))
     (scratch / _OWNER_FILE).write_text(this_run().owner, encoding="utf-8")
     try:
-        _start(address, cpus, shared_bytes, scratch)
+        if address is None:
+            _start_local(cpus, shared_bytes, scratch)
+        else:
+            _join(address, ship_code, scratch)
         import ray
 
         try:
-            resources = ray.cluster_resources()
+            check_nodes = _nothing
+            if address is not None:
+                from sweeps.cluster.versions import VersionCheck
+
+                check_nodes = VersionCheck(address).check
+                check_nodes()
             yield ClusterInfo(
-                cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), scratch=scratch
+                joined=address is not None,
+                gpus=ray.cluster_resources().get("GPU", 0.0),
+                scratch=scratch,
+                check_nodes=check_nodes,
             )
         finally:
             ray.shutdown()
@@ -107,34 +137,52 @@ def _ask_for_a_token() -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
-def _start(address: str | None, cpus: int | None, shared_bytes: int, scratch: Path) -> None:
-    if address is None:
-        _ask_for_a_token()
-    elif "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
-        # A cluster with a token answers only clients that say so.
+def use_given_token() -> None:
+    """Show a cluster the token that the user has set: it answers only clients that say so."""
+    if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _start_local(cpus: int | None, shared_bytes: int, scratch: Path) -> None:
+    _ask_for_a_token()
+    _init(
+        "a local Ray",
+        address="local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        object_store_memory=max(2 * shared_bytes, 0) + _OBJECT_STORE_FLOOR_BYTES,
+        _temp_dir=str(scratch / "ray"),
+        _node_ip_address="127.0.0.1",  # a Ray of one's own listens on loopback only
+    )
+
+
+def _join(address: str, ship_code: bool | None, scratch: Path) -> None:
+    from sweeps.cluster.shipping import ships_code, stage_code
+
+    if address.startswith(("http://", "https://")):
+        raise SweepError(
+            f"A run joins a cluster at its own address, but got {address}, which is its job "
+            "server's. Write HOST:6379 or auto; or hand the sweep over: sigmoidf1 sweep submit."
+        )
+    use_given_token()
+    environment: dict[str, Any] = {}
+    if ships_code(ship_code):
+        environment["working_dir"] = str(stage_code(scratch / "code"))
+    _init(f"the cluster at {address}", address=address, runtime_env=environment)
+
+
+def _init(where: str, **options: Any) -> None:
     import ray
 
-    common: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "configure_logging": True,
-    }
     try:
-        if address is not None:
-            ray.init(address=address, **common)
-        else:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=max(2 * shared_bytes, 0) + _OBJECT_STORE_FLOOR_BYTES,
-                _temp_dir=str(scratch / "ray"),
-                _node_ip_address="127.0.0.1",  # a Ray of one's own listens on loopback only
-                **common,
-            )
+        ray.init(
+            log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options
+        )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        where = f"the cluster at {address}" if address else "a local Ray"
         raise SweepError(
             f"Ray must answer, but {where} did not: {str(error).splitlines()[0]}"
         ) from error
+
+
+def _nothing() -> None:
+    """Look at nobody: a Ray of one's own has no nodes that join."""

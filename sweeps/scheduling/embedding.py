@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 
+from sigmoidf1.data_root import add_data_root
 from sigmoidf1.encoders import BadInput
 from sigmoidf1.encoders.backends import EmbeddingJob
 from sigmoidf1.encoders.embedding import Embedded, Shard, embed_shard, merge_shards, plan_chunks
@@ -164,6 +166,7 @@ class _Worker:
     def __init__(self, job: EmbeddingJob, device_type: str, cpus: int) -> None:
         import torch
 
+        add_data_root(Path.cwd())  # in a submitted job: what was sent along
         if device_type == "cpu":
             torch.set_num_threads(cpus)
         workers = job.encoder.workers or cpus

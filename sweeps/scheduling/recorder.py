@@ -14,6 +14,7 @@ from storage.records import PackResult
 from storage.store import Store
 from sweeps.packs import PackTask
 from sweeps.scheduling.identity import RunIdentity, is_dead
+from sweeps.scheduling.speed import Speed, Straggler
 
 LEASE_S = 120.0  # a run that dies gives its replicates back after this long
 BEAT_S = 3.0  # how soon a run hears of `sweep stop`
@@ -33,6 +34,8 @@ class RunStatus:
         training_s: seconds of training of the recorded packs.
         recording_s: seconds of writing them.
         errors: reasons of failed replicates, each once.
+        work_per_s: work that one worker does in a second; None before the first pack has ended.
+        stragglers: packs that take far longer than they should.
         stop: what `sweep stop` asked of the run: "finish" or "abandon".
         waiting: why nothing can be written at the moment.
         fatal: why the run cannot go on.
@@ -46,6 +49,8 @@ class RunStatus:
     training_s: float = 0.0
     recording_s: float = 0.0
     errors: list[str] = field(default_factory=list)
+    work_per_s: float | None = None
+    stragglers: list[Straggler] = field(default_factory=list)
     stop: str | None = None
     waiting: str | None = None
     fatal: str | None = None
@@ -78,6 +83,7 @@ class Recorder:
         self._partial: dict[int, float] = {}
         self._elsewhere: set[int] = set()
         self._held: set[int] = set()
+        self._speed = Speed(time.monotonic)
         self._stopping = False
         self._dropping = False
         self._closed = threading.Event()
@@ -87,7 +93,7 @@ class Recorder:
 
     # --- called by workers -------------------------------------------------------------------
 
-    def claim(self, pack: int) -> tuple[PackTask, list[int]] | None:
+    def claim(self, pack: int, worker: str) -> tuple[PackTask, list[int]] | None:
         """A pack, and which of its replicates are this run's to train; None when none are."""
         task = self._tasks[pack]
         ids = [replicate for replicate, _, _ in task.replicates]
@@ -103,6 +109,7 @@ class Recorder:
         self._elsewhere.update(ids)
         self._elsewhere.difference_update(claimed)
         if claimed and not self._stopping:
+            self._speed.begin(pack, task.work * len(claimed) / len(ids), worker)
             return task, claimed
         self._settle(pack)
         return None
@@ -117,6 +124,7 @@ class Recorder:
         if lost:  # this machine slept, or the run was told to let go, and another run has them
             self._elsewhere.update(lost)
             result = result.without(lost)
+        self._speed.end(pack, recorded=not lost)
         self._settle(pack, ids)
         for state in result.states:
             self._status.finished[state] = self._status.finished.get(state, 0) + 1
@@ -157,6 +165,8 @@ class Recorder:
         """How far the run is now."""
         self._status.partial_heads = sum(list(self._partial.values()))
         self._status.taken_elsewhere = len(self._elsewhere)
+        self._status.work_per_s = self._speed.work_per_s
+        self._status.stragglers = self._speed.stragglers()
         return self._status
 
     # -----------------------------------------------------------------------------------------
@@ -202,6 +212,7 @@ class Recorder:
 
     def _settle(self, pack: int, ids: list[int] | None = None) -> None:
         self._partial.pop(pack, None)
+        self._speed.end(pack, recorded=False)
         self._held.difference_update(ids or ())
         self._tasks.pop(pack, None)
 
@@ -210,6 +221,7 @@ class Recorder:
         for number, task in list(self._tasks.items()):
             if number < pack and any(i in ids for i, _, _ in task.replicates):
                 self._partial.pop(number, None)
+                self._speed.end(number, recorded=False)
 
     def _attend(self, store_url: str) -> None:
         """Tell the store that the run lives, hear what is asked of it, renew its leases."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -41,19 +40,19 @@ class SharedPlan:
     Args:
         store: the store.
         sweep_id: the sweep.
-        make: divides open replicates into packs.
+        make: divides open replicates into packs, each cut when it is asked for.
     """
 
     def __init__(
         self,
         store: Store,
         sweep_id: int,
-        make: Callable[[Sequence[OpenReplicate]], Sequence[PackTask]],
+        make: Callable[[Sequence[OpenReplicate]], Iterable[PackTask]],
     ) -> None:
         self._store = store
         self._sweep_id = sweep_id
         self._make = make
-        self._packs = deque(make(store.open_replicates(sweep_id)))
+        self._packs = iter(make(store.open_replicates(sweep_id)))
         self._out: set[int] = set()
         self._asked = 0.0
         self._looked = 0.0
@@ -62,17 +61,17 @@ class SharedPlan:
     @property
     def finished(self) -> bool:
         """Whether no further pack will come."""
-        return not self._packs and self._finished
+        return self._finished
 
     def next_pack(self) -> PackTask | None:
         """The next pack, also of what other runs have given back."""
-        if not self._packs and not self._finished:
+        task = next(self._packs, None)
+        if task is None and not self._finished:
             with suppress(StoreConnectionError, StoreBusyError):  # it is asked again
                 self._look()
-        if not self._packs:
-            return None
-        task = self._packs.popleft()
-        self._out.update(_ids(task))
+            task = next(self._packs, None)
+        if task is not None:
+            self._out.update(_ids(task))
         return task
 
     def ended(self, task: PackTask) -> None:
@@ -90,10 +89,11 @@ class SharedPlan:
         release_dead_runs(self._store, self._sweep_id)
         # In this order: what is given back between the two reads is seen as held.
         others = held(self._store, self._sweep_id)
-        left = self._store.open_replicates(self._sweep_id)
         # What Tune has in hand is open until its worker claims it.
-        self._packs.extend(self._make([r for r in left if r.replicate_id not in self._out]))
-        self._finished = not (self._packs or self._out or others)
+        opened = self._store.open_replicates(self._sweep_id)
+        left = [r for r in opened if r.replicate_id not in self._out]
+        self._packs = iter(self._make(left))
+        self._finished = not (left or self._out or others)
 
 
 def _ids(task: PackTask) -> list[int]:

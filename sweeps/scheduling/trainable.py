@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -12,7 +13,7 @@ from ray import tune
 
 from sweeps.packs import PackTask
 from sweeps.scheduling.recorder import RecorderHandle
-from sweeps.scheduling.searcher import PACK
+from sweeps.scheduling.searcher import OUT_OF_MEMORY, PACK
 
 _PROGRESS_EVERY_S = 0.5
 
@@ -48,10 +49,10 @@ class PackTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Claim, train and record the pack; errors become failed replicates, not a dead trial.
 
-        Out of memory, the trial dies as by the system's hand: its pack comes again in halves.
+        Out of memory, the pack comes again in halves.
         """
         recorder = self._context.recorder
-        claim = recorder.call("claim", self._pack)
+        claim = recorder.call("claim", self._pack, _this_worker())
         if claim is None:
             return {"done": True, "replicates": 0}
         task, claimed = claim
@@ -60,13 +61,29 @@ class PackTrial(tune.Trainable):
         except PackDroppedError:
             return {"done": True, "replicates": 0}
         except Exception as error:
-            if _is_out_of_memory(error):
-                raise
+            if self._is_too_large(error):
+                return {"done": True, "replicates": 0, OUT_OF_MEMORY: True}
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             recorder.call("fail", self._pack, reason)
             return {"done": True, "replicates": 0}
         recorder.call("record", self._pack, result)
         return {"done": True, "replicates": len(claimed)}
+
+    def _is_too_large(self, error: Exception) -> bool:
+        """Whether a smaller pack may fit; the memory of this one is given back."""
+        import torch
+
+        from sigmoidf1.training.memory import is_out_of_memory
+
+        # Without a trainer it was the features that did not fit: half a pack has as many.
+        if self._trainer is None or not is_out_of_memory(error):
+            return False
+        self._trainer = None
+        error.__traceback__ = None  # its frames hold the pack's tensors
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return True
 
     def _train(self, task: PackTask, claimed: set[int]) -> Any:
         from sweeps.pack_training import PackTrainer
@@ -85,10 +102,9 @@ class PackTrial(tune.Trainable):
                 if not self._context.recorder.call("progress", self._pack, heads * done / total):
                     raise PackDroppedError
 
-        worker = f"{socket.gethostname()}/{os.getpid()}"
         data = self._context.data
         told = pruning(task, claimed, data.halving, maximize=data.maximize)
-        return self._trainer.train(task, claimed, worker=worker, progress=tell, **told)
+        return self._trainer.train(task, claimed, worker=_this_worker(), progress=tell, **told)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing to keep: a pack is recorded whole or trained again."""
@@ -98,8 +114,5 @@ class PackTrial(tune.Trainable):
         """Nothing to load."""
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    words = "can't allocate memory"  # PyTorch's allocator on a CPU raises a plain RuntimeError
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or words in str(error)
+def _this_worker() -> str:
+    return f"{socket.gethostname()}/{os.getpid()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,16 +15,20 @@ from ray import tune
 
 from storage.errors import StoreError
 from storage.store import Store
+from sweeps.cluster.capacity import PackNeeds
 from sweeps.errors import SweepError
-from sweeps.packs import PackTask
+from sweeps.packs import PackTask, Throughput
 from sweeps.scheduling.cluster import ClusterInfo
-from sweeps.scheduling.identity import RunIdentity, this_run
+from sweeps.scheduling.identity import RunIdentity
 from sweeps.scheduling.recorder import RecorderHandle, RunStatus, as_actor
-from sweeps.scheduling.searcher import WORKER_DEATHS, PackSearcher
+from sweeps.scheduling.room import Room
+from sweeps.scheduling.searcher import PackSearcher
 from sweeps.scheduling.source import PackSource
 from sweeps.scheduling.trainable import PackContext, PackTrial
+from sweeps.scheduling.trial_scheduler import PackScheduler
 
 _POLL_S = 0.25
+_LOOK_S = 2.0  # at the cluster: nodes come and go, and so do other runs
 _CLOSE_S = 30.0
 
 
@@ -33,10 +38,11 @@ def run_packs(
     *,
     store_url: str,
     sweep_id: int,
+    run: RunIdentity,
     cluster: ClusterInfo,
-    workers: int,
-    cpus_per_pack: float,
-    gpus_per_pack: float,
+    needs: PackNeeds,
+    room: Room,
+    throughput: Throughput,
     stop: threading.Event,
     on_status: Callable[[RunStatus], None],
 ) -> RunStatus:
@@ -49,34 +55,39 @@ def run_packs(
         data: :class:`sweeps.pack_training.PackData`.
         store_url: where the recorder writes.
         sweep_id: the sweep in the store.
+        run: this run.
         cluster: the Ray that was started or joined.
-        workers: packs at the same time, at most.
-        cpus_per_pack: cores that a pack takes; may be a fraction.
-        gpus_per_pack: GPUs that a pack takes; may be a fraction.
+        needs: what a pack takes of a node.
+        room: packs that may train at the same time; looked at again and again.
+        throughput: kept true for the source, which cuts packs by it.
         stop: once set, running packs finish and no other starts.
         on_status: called a few times a second while packs run.
 
     Raises:
         StoreError: the store cannot be written any more; what was recorded is kept.
-        SweepError: the process that records has died.
+        SweepError: the process that records has died, or a node with other versions has joined.
     """
     # A worker's death is dealt with here; Tune would print its traceback.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    run = this_run()
-    recorder = as_actor(store_url, sweep_id, run, workers)
+    recorder = as_actor(store_url, sweep_id, run, room.packs)
+    watch = _Watch(recorder, cluster, room, throughput, stop, on_status)
     outcome = "failed"
     try:
-        with _watched(recorder, on_status, stop):
-            _run_tune(source, data, recorder, workers, cpus_per_pack, gpus_per_pack, cluster, stop)
+        with watch.over():
+            _run_tune(source, data, recorder, watch, needs, cluster, stop)
         status: RunStatus = recorder.call("status")
         asked = "stopped" if status.stop else "interrupted"
         outcome = asked if stop.is_set() or status.stop else "finished"
+        if watch.refused is not None:
+            outcome = "failed"
+            raise watch.refused
     except KeyboardInterrupt:
         outcome = "interrupted"
         raise
     except (ray.exceptions.RayActorError, ray.exceptions.RayTaskError) as error:
         raise _recorder_failed(error) from error
     finally:
+        room.leave()
         _close(recorder, outcome, store_url, run)
     if status.fatal:
         raise StoreError(f"{status.fatal} What was recorded is kept: run the same command again.")
@@ -88,32 +99,31 @@ def _run_tune(
     source: PackSource,
     data: Any,
     recorder: RecorderHandle,
-    workers: int,
-    cpus_per_pack: float,
-    gpus_per_pack: float,
+    watch: _Watch,
+    needs: PackNeeds,
     cluster: ClusterInfo,
     stop: threading.Event,
 ) -> None:
+    # The features go into Ray's object store once; a node fetches them once for all its workers.
     trial = tune.with_resources(
         tune.with_parameters(PackTrial, context=PackContext(data=data, recorder=recorder)),
-        {"cpu": cpus_per_pack, "gpu": gpus_per_pack},
+        {"cpu": needs.cpus, "gpu": needs.gpus},
     )
 
     def hand_out(pack: int, task: PackTask) -> None:
         recorder.call("add", pack, task)
 
-    def give_up(pack: int, _task: PackTask) -> None:
-        reason = (
-            f"its worker died {WORKER_DEATHS} times; see the system's log for memory or a crash"
-        )
+    def give_up(pack: int, _task: PackTask, reason: str) -> None:
         recorder.call("fail", pack, reason)
 
+    searcher = PackSearcher(source, stop, hand_out, give_up, watch.room)
+    watch.searcher = searcher
     tune.Tuner(
         trial,
         tune_config=tune.TuneConfig(
-            search_alg=PackSearcher(source, stop, hand_out, give_up),
+            search_alg=searcher,
+            scheduler=PackScheduler(searcher),
             num_samples=-1,
-            max_concurrent_trials=workers,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -150,32 +160,72 @@ def _recorder_failed(error: Exception) -> Exception:
     )
 
 
-@contextmanager
-def _watched(
-    recorder: RecorderHandle, on_status: Callable[[RunStatus], None], stop: threading.Event
-) -> Iterator[None]:
-    """Talk to the recorder from a thread, while Tune holds the main one."""
-    done = threading.Event()
+class _Watch:
+    """Talks to the recorder and looks at the cluster from a thread, while Tune holds the main one.
 
-    def watch() -> None:
-        while not done.wait(_POLL_S):
+    Attributes:
+        room: packs that may train at the same time.
+        searcher: hands out the packs, once Tune runs.
+        refused: why a node that joined cannot take part.
+    """
+
+    def __init__(
+        self,
+        recorder: RecorderHandle,
+        cluster: ClusterInfo,
+        room: Room,
+        throughput: Throughput,
+        stop: threading.Event,
+        on_status: Callable[[RunStatus], None],
+    ) -> None:
+        self.room = room
+        self.searcher: PackSearcher | None = None
+        self.refused: SweepError | None = None
+        self._recorder = recorder
+        self._cluster = cluster
+        self._throughput = throughput
+        self._stop = stop
+        self._on_status = on_status
+        self._done = threading.Event()
+        self._looked = 0.0
+
+    @contextmanager
+    def over(self) -> Iterator[None]:
+        """Watch while the block runs."""
+        watcher = threading.Thread(target=self._watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            watcher.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(_POLL_S):
             try:
-                if stop.is_set():
-                    recorder.tell("stop")
-                status = recorder.call("status", timeout=30)
+                if self._stop.is_set():
+                    self._recorder.tell("stop")
+                status = self._recorder.call("status", timeout=30)
+                self._look_at_the_cluster()
             except ray.exceptions.GetTimeoutError:
                 continue  # a late answer costs one redraw
             except ray.exceptions.RayError:
-                stop.set()  # without a recorder nothing that trains is of use
+                self._stop.set()  # without a recorder nothing that trains is of use
                 return
+            except SweepError as error:
+                self.refused = error
+                self._stop.set()
+                continue
+            self._throughput.work_per_s = status.work_per_s
             if status.stop or status.fatal:
-                stop.set()
-            on_status(status)
+                self._stop.set()
+            self._on_status(status)
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
+    def _look_at_the_cluster(self) -> None:
+        if self.searcher is None or time.monotonic() - self._looked < _LOOK_S:
+            return
+        self._looked = time.monotonic()
+        self._cluster.check_nodes()
+        self.room.refresh(
+            self._throughput, running=self.searcher.running, starved=self.searcher.starved
+        )

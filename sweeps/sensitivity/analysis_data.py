@@ -135,8 +135,8 @@ class KeptCell:
         intervals: split to its interval over examples, at the question's threshold.
         against_best: split to the paired interval over examples of this cell less the best kept
             cell; empty for the best itself.
-        threshold_rules: fixed, global, Threshold Averaging, per class, per instance; a threshold
-            that differs from example to example is given by its mean.
+        threshold_rules: fixed, global, Threshold Averaging, per class, per instance, F-measure
+            maximisation; a threshold that differs from example to example is given by its mean.
     """
 
     intervals: dict[str, ExampleInterval]
@@ -151,7 +151,8 @@ class RuleLine:
     Attributes:
         rule: its name.
         tuned_on: ``validation``: all its examples, which chose the cell as well; ``holdout``: a
-            random half of them, which chose nothing. Of the fixed threshold, what it is read on.
+            random half of them, which chose nothing. Of a rule that is not tuned, what it is
+            also read on.
         tuned: mean over seeds of its score on what it was tuned on; biased upwards.
         test: score on test, interval over examples.
         gain: score on test less that of the fixed threshold, paired over examples; None for it.

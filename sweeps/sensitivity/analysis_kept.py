@@ -25,7 +25,12 @@ from sweeps.sensitivity.example_bootstrap import (
 )
 from sweeps.sensitivity.label_metrics import COUNT_METRICS
 from sweeps.sensitivity.seed_table import FloatArray, SeedTable
-from sweeps.sensitivity.threshold_rules import RuleScore, cuts_of, threshold_rules
+from sweeps.sensitivity.threshold_rules import (
+    UNTUNED,
+    RuleScore,
+    cuts_of,
+    threshold_rules,
+)
 
 LOGIT_STEPS = 99
 # Resamples cost a product of (resamples, examples) with (examples, classes) for every head.
@@ -114,7 +119,7 @@ def kept_cells(
 
 def _short(rule: RuleScore) -> RuleScore:
     """Leave out the thresholds of single examples: there are as many as examples."""
-    if rule.rule != "per_instance":
+    if rule.rule not in ("per_instance", "f_measure"):
         return rule
     return dataclasses.replace(rule, thresholds=rule.thresholds.mean(axis=1))
 
@@ -161,7 +166,7 @@ def rule_table(
         (rule.rule, name): rule
         for name, found in scores.items()
         for rule in found
-        if rule.rule != "fixed" or name == "validation"
+        if rule.rule not in UNTUNED or name == "validation"
     }
     usable = {key: rule for key, rule in rules.items() if np.isfinite(rule.thresholds).all()}
     on_test = _resample(kept, best, usable, question, seed)

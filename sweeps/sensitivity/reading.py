@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from storage import arrays, frames
+from storage import arrays
 from storage.frame_rows import replicate_frame
 from storage.records import SweepInfo
 from storage.store import Store
 from sweeps.errors import SweepError
+from sweeps.imported import is_imported
 from sweeps.sensitivity.analysis import analyse
 from sweeps.sensitivity.analysis_data import (
     Analysis,
@@ -20,9 +21,11 @@ from sweeps.sensitivity.analysis_data import (
     ThresholdCurves,
     Unavailable,
 )
+from sweeps.sensitivity.analysis_kept import NOT_KEPT
 from sweeps.sensitivity.collapse import rate_from_scores
 from sweeps.sensitivity.reading_kept import load_kept_of
 from sweeps.sensitivity.seed_table import FloatArray, seed_table
+from sweeps.sensitivity.sweep_frames import SweepFrames
 from sweeps.wording import suggestion
 
 SAME_THRESHOLD = 1e-9
@@ -44,6 +47,7 @@ def analyse_stored(
     threshold: float | None = None,
     curves: bool | ThresholdCurves | Unavailable = True,
     kept: bool | KeptScores | Unavailable = True,
+    read: SweepFrames | None = None,
     **options: Any,
 ) -> Analysis:
     """Analyse one loss of a stored sweep.
@@ -58,6 +62,7 @@ def analyse_stored(
         curves: also read the metric at every threshold, for the threshold statistics; or what
             :func:`load_threshold_curves` read before.
         kept: also read the stored probabilities of the best kept cells; or what was read before.
+        read: what was read of the sweep before.
         options: ``epsilon``, ``level``, ``seed``, ``importances`` of
             :func:`~sweeps.sensitivity.analysis.analyse`.
 
@@ -68,45 +73,38 @@ def analyse_stored(
         SweepError: the sweep has no such metric or loss.
         StoreError: the sweep, split or threshold is not there.
     """
-    info = frames.load_sweep(store, sweep)
+    read = read or SweepFrames(store, sweep)
+    info, cells = read.info, read.cells
     name, entry = find_metric(info, metric)
     own = float(info.objective["threshold"])
     cut = (own if threshold is None else float(threshold)) if entry["thresholded"] else None
-    cells = frames.load_cells(store, sweep)
     if loss not in set(cells["loss"]):
         losses = list(dict.fromkeys(cells["loss"]))
         raise SweepError(f"Unknown loss {loss!r}. {suggestion(loss, losses)}")
     cells = cells[cells["loss"] == loss]
-    replicates = frames.load_replicates(store, sweep, losses=[loss])
-
-    def scores(of_split: str) -> Any:
-        return frames.load_scores(
-            store, sweep, split=of_split, metric=name, threshold=cut, losses=[loss]
-        )
-
-    own_scores = scores(split)
+    own_scores = read.scores(loss, split, name, cut)
     probabilities: KeptScores | Unavailable | None
     if isinstance(kept, bool):
         table = seed_table(cells, own_scores, value="value")
         higher = bool(entry["higher_is_better"])
-        probabilities = (
-            load_kept_of(store, sweep, cells, loss, table, higher_is_better=higher)
-            if kept
-            else None
-        )
+        probabilities = None
+        if kept and is_imported(info.spec):
+            probabilities = Unavailable(f"{NOT_KEPT} (the results were imported)")
+        elif kept:
+            probabilities = load_kept_of(store, sweep, cells, loss, table, higher_is_better=higher)
     else:
         probabilities = kept
     positive_rate = positive_share(info, split)
-    rate = _predicted_rate(store, info, cells, loss, split, cut, positive_rate)
+    rate = _predicted_rate(read, cells, loss, split, cut, positive_rate)
     return analyse(
         cells,
-        replicates,
+        read.replicates(loss),
         own_scores,
         question=Question(
             sweep=sweep, loss=loss, metric=name, split=split, threshold=cut,
             higher_is_better=bool(entry["higher_is_better"]),
         ),
-        test_scores=None if split == "test" else scores("test"),
+        test_scores=None if split == "test" else read.scores(loss, "test", name, cut),
         curves=read_curves(store, info, cells, loss, entry, curves),
         kept=probabilities,
         design=store.design(info.sweep_id),
@@ -206,8 +204,7 @@ def positive_share(info: SweepInfo, split: str) -> float | None:
 
 
 def _predicted_rate(
-    store: Store,
-    info: SweepInfo,
+    read: SweepFrames,
     cells: Any,
     loss: str,
     split: str,
@@ -215,24 +212,17 @@ def _predicted_rate(
     positive_rate: float | None,
 ) -> FloatArray | None:
     """Return predicted-positive rates at the question's threshold, from what is kept."""
+    info = read.info
     own = float(info.objective["threshold"])
     at = own if cut is None else cut
     if abs(at - own) <= SAME_THRESHOLD and split == "validation":
         return None
     known = {entry["name"] for entry in info.metrics if entry["curve"]}
     if positive_rate is None or not {"micro_precision", "micro_recall"} <= known:
-        scores = frames.load_scores(
-            store, info.name, split=split, metric=str(info.objective["metric"]), losses=[loss]
-        )
+        scores = read.scores(loss, split, str(info.objective["metric"]), None)
         return np.full(seed_table(cells, scores, value="value").values.shape, np.nan)
     values = [
-        seed_table(
-            cells,
-            frames.load_scores(
-                store, info.name, split=split, metric=metric, threshold=at, losses=[loss]
-            ),
-            value="value",
-        ).values
+        seed_table(cells, read.scores(loss, split, metric, at), value="value").values
         for metric in ("micro_precision", "micro_recall")
     ]
     return rate_from_scores(values[0], values[1], positive_rate=positive_rate)

@@ -20,6 +20,7 @@ from sweeps.sensitivity.datasets import Transfer, transfer_regret
 from sweeps.sensitivity.losses import LossComparison, LossEntry, compare_losses
 from sweeps.sensitivity.reading import find_metric, read_curves
 from sweeps.sensitivity.seed_table import FloatArray, seed_table
+from sweeps.sensitivity.sweep_frames import SweepFrames
 from sweeps.wording import suggestion
 
 
@@ -32,6 +33,7 @@ def compare_stored(
     threshold: float | None = None,
     curves: bool | Mapping[str, ThresholdCurves | Unavailable | None] = True,
     level: float = 0.95,
+    read: SweepFrames | None = None,
 ) -> LossComparison:
     """Compare the losses of a stored sweep, chosen on validation and read on test.
 
@@ -43,6 +45,7 @@ def compare_stored(
         threshold: a kept one; the objective's by default.
         curves: also with every threshold tuned; or each loss's curves, read before.
         level: nominal coverage of intervals.
+        read: what was read of the sweep before.
 
     Returns:
         The comparison.
@@ -51,9 +54,13 @@ def compare_stored(
         SweepError: the sweep has no such metric or loss.
         StoreError: the sweep or threshold is not there.
     """
-    info = frames.load_sweep(store, sweep)
+    read = read or SweepFrames(store, sweep)
+    info, cells = read.info, read.cells
     name, entry = find_metric(info, metric)
-    cells = frames.load_cells(store, sweep)
+    # As the analyses of the losses ask for it.
+    cut = None
+    if entry["thresholded"]:
+        cut = float(info.objective["threshold"]) if threshold is None else float(threshold)
     known = list(dict.fromkeys(cells["loss"]))
     entries = {}
     for loss in known if losses is None else losses:
@@ -61,13 +68,7 @@ def compare_stored(
             raise SweepError(f"Unknown loss {loss!r}. {suggestion(loss, known)}")
         own = cells[cells["loss"] == loss]
         tables = {
-            split: seed_table(
-                own,
-                frames.load_scores(
-                    store, sweep, split=split, metric=name, threshold=threshold, losses=[loss]
-                ),
-                value="value",
-            )
+            split: seed_table(own, read.scores(loss, split, name, cut), value="value")
             for split in ("validation", "test")
         }
         found = (

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage import frames
 from storage.store import Store
 from sweeps.errors import SweepError
 from sweeps.sensitivity.analysis_data import Analysis, ThresholdCurves, Unavailable
 from sweeps.sensitivity.losses import LossComparison
 from sweeps.sensitivity.reading import analyse_stored, find_metric, read_curves
 from sweeps.sensitivity.reading_losses import compare_stored
+from sweeps.sensitivity.sweep_frames import SweepFrames
 from sweeps.sensitivity.words import in_words
 from sweeps.sensitivity.words_losses import losses_in_words
 from sweeps.wording import suggestion
@@ -103,9 +103,9 @@ def analyse_sweep(
         >>> found.words()["sigmoid_f1"]["tied"]                           # doctest: +SKIP
         '32 of 109 compared cells cannot be told from the best; …'
     """
-    info = frames.load_sweep(store, sweep)
+    read = SweepFrames(store, sweep)
+    info, cells = read.info, read.cells
     name, entry = find_metric(info, metric)
-    cells = frames.load_cells(store, sweep)
     planned = list(dict.fromkeys(cells.sort_values("ordinal")["loss"]))
     if not planned:
         raise SweepError(
@@ -122,7 +122,7 @@ def analyse_sweep(
     analyses = {
         loss: analyse_stored(
             store, sweep, loss, metric=name, split=split, threshold=threshold,
-            curves=curves[loss] or False, level=level, seed=seed,
+            curves=curves[loss] or False, level=level, seed=seed, read=read,
         )
         for loss in wanted
     }  # fmt: skip
@@ -136,6 +136,6 @@ def analyse_sweep(
         losses=analyses,
         comparison=compare_stored(
             store, sweep, losses=wanted, metric=name, threshold=threshold, curves=curves,
-            level=level,
+            level=level, read=read,
         ),
     )  # fmt: skip

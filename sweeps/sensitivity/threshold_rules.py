@@ -1,6 +1,7 @@
 """Rules that turn probabilities into labels: one threshold, one a class, one an example.
 
-Each rule is tuned on one set of examples (validation, or a holdout) and read on another.
+Each rule is tuned on one set of examples (validation, or a holdout) and read on another; the fixed
+threshold and F-measure maximisation are tuned on none.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sweeps.sensitivity.f_measure import f_measure_thresholds
 from sweeps.sensitivity.label_metrics import CountMetric, count_metric, score
 from sweeps.sensitivity.seed_table import FloatArray
 
 Probs = npt.NDArray[np.floating]
 Targets = npt.NDArray[Any]
+
+UNTUNED = ("fixed", "f_measure")
+"""Rules that no set of examples is needed for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +62,8 @@ def threshold_rules(
         fixed: the threshold that is not tuned, for comparison.
 
     Returns:
-        ``fixed``, ``global``, ``threshold_averaging``, ``per_class``, ``per_instance``.
+        ``fixed``, ``global``, ``threshold_averaging``, ``per_class``, ``per_instance``,
+        ``f_measure`` (:func:`sweeps.sensitivity.f_measure.maximise_f_measure`).
     """
     chosen = best_global_threshold(tune_probs, tune_targets, metric, thresholds)
     averaged = threshold_averaging(tune_probs, tune_targets)
@@ -70,11 +76,15 @@ def threshold_rules(
         ("threshold_averaging", averaged, *(averaged[:, None, None],) * 2),
         ("per_class", by_class, *(by_class[:, None, :],) * 2),
     ]
-    at_tune, at_read = (
-        instance_thresholds(model, tune_probs),
-        instance_thresholds(model, read_probs),
-    )
-    rules.append(("per_instance", at_read, at_tune[:, :, None], at_read[:, :, None]))
+    for name, at_tune, at_read in (
+        (
+            "per_instance",
+            instance_thresholds(model, tune_probs),
+            instance_thresholds(model, read_probs),
+        ),
+        ("f_measure", f_measure_thresholds(tune_probs), f_measure_thresholds(read_probs)),
+    ):
+        rules.append((name, at_read, at_tune[:, :, None], at_read[:, :, None]))
     return [
         RuleScore(
             name, kept, score(metric, tune_probs, tune_targets, tune),

@@ -7,6 +7,7 @@ is the residual ``e_ks``.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -198,14 +199,21 @@ def homogeneity_p(variances: FloatArray, df: int, *, seed: int = 0) -> float:
         return 1.0
     if (variances <= 0).any():
         return 0.0
-    rng = np.random.default_rng(seed)
     observed = np.log(variances).var(ddof=1)
-    exceed = 0
-    block = max(1, BLOCK // len(variances))
-    for start in range(0, HOMOGENEITY_DRAWS, block):
-        draws = rng.chisquare(df, (min(block, HOMOGENEITY_DRAWS - start), len(variances)))
-        exceed += int((np.log(draws).var(axis=1, ddof=1) >= observed).sum())
+    exceed = int((_null_spreads(len(variances), df, seed) >= observed).sum())
     return (exceed + 1) / (HOMOGENEITY_DRAWS + 1)
+
+
+@functools.lru_cache(maxsize=8)
+def _null_spreads(k: int, df: int, seed: int) -> FloatArray:
+    """Draws of the statistic of `homogeneity_p` for equal variances; one analysis asks often."""
+    rng = np.random.default_rng(seed)
+    block = max(1, BLOCK // k)
+    spreads = [
+        np.log(rng.chisquare(df, (min(block, HOMOGENEITY_DRAWS - start), k))).var(axis=1, ddof=1)
+        for start in range(0, HOMOGENEITY_DRAWS, block)
+    ]
+    return np.concatenate(spreads)
 
 
 def moderate(variances: FloatArray, df: int) -> tuple[FloatArray, float]:

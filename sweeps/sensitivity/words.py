@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sweeps.sensitivity.analysis_data import Analysis, Unavailable
 from sweeps.sensitivity.optimism import Optimism
 from sweeps.sensitivity.words_kept import examples_in_words, rules_in_words, training_in_words
@@ -87,7 +89,7 @@ def _best(analysis: Analysis) -> str:
             text += f" [{entry['low']:.4f}, {entry['high']:.4f}] over {entry['n']} seeds"
         else:
             text += f" (no interval: {entry['no_interval']})"
-        if "test" in entry:
+        if "test" in entry and not math.isnan(entry["test"]["mean"]):
             text += f", test {entry['test']['mean']:.4f}"
             if entry["test"]["no_interval"] is None:
                 text += f" [{entry['test']['low']:.4f}, {entry['test']['high']:.4f}]"

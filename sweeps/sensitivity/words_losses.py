@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sweeps.sensitivity.comparison import PairedDifference
 from sweeps.sensitivity.losses import LossComparison
 from sweeps.sensitivity.words_names import setting_in_words
@@ -72,9 +74,9 @@ def _chosen(found: LossComparison, ranked: list[str]) -> str:
         entry = found.chosen[loss]
         setting = setting_in_words(entry["parameters"]) or "its only setting"
         of = f", the best of {entry['n_cells']} cells" if entry["n_cells"] > 1 else ""
+        test = "nothing" if math.isnan(entry["test"]) else f"{entry['test']:.4f}"
         parts.append(
-            f"{loss} ({setting}{of}): {entry['validation']:.4f} on validation, "
-            f"{entry['test']:.4f} on test"
+            f"{loss} ({setting}{of}): {entry['validation']:.4f} on validation, {test} on test"
         )
     return (
         "Each loss by the cell with its best mean on validation, in that order: "

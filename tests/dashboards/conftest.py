@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -186,37 +187,43 @@ def add_sweep(
     seeds: int = 5,
     fate: Fate = _complete,
     record: bool = True,
+    changes: dict[str, Any] | None = None,
 ) -> int:
-    """Store a sweep, its plan and the results of every replicate that has a fate."""
+    """Store a sweep, its plan and the results of every replicate that has a fate.
+
+    ``changes`` replaces fields of the sweep's record; of ``spec`` and ``features_info`` keys.
+    """
     cells = make_cells() if cells is None else cells
     labels = [f"genre {i}" for i in range(N_CLASSES)]
-    sweep_id = store.put_sweep(
-        SweepRecord(
-            name=name,
-            spec={
-                "sweep": name,
-                "seeds": list(range(seeds)),
-                "objective": OBJECTIVE,
-                "losses": {cell.loss: dict(cell.hyperparameters) for cell in cells},
-                "training": dict(TRAINING),
-                "head": {"kind": "linear"},
-            },
-            spec_hash="5f2c" * 16,
-            identity={"data": {"dataset": "movie_genres", "limit": 4000}},
-            dataset="movie_genres",
-            encoder="minilm",
-            dataset_fingerprint="9ab1" * 16,
-            features_info={
-                "n_train": 2400, "n_validation": N_EXAMPLES, "n_test": N_EXAMPLES,
-                "dim": 384, "labels": labels,
-            },
-            objective=OBJECTIVE,
-            metrics=METRICS,
-            thresholds=[float(t) for t in THRESHOLDS],
-            baselines=baseline_levels(),
-            provenance={"code_version": "0.1.0", "torch": "2.15.0"},
-        )
+    changes = dict(changes or {})
+    own_spec, own_info = changes.pop("spec", {}), changes.pop("features_info", {})
+    sweep_record = SweepRecord(
+        name=name,
+        spec={
+            "sweep": name,
+            "seeds": list(range(seeds)),
+            "objective": OBJECTIVE,
+            "losses": {cell.loss: dict(cell.hyperparameters) for cell in cells},
+            "training": dict(TRAINING),
+            "head": {"kind": "linear"},
+            **own_spec,
+        },
+        spec_hash="5f2c" * 16,
+        identity={"data": {"dataset": "movie_genres", "limit": 4000}},
+        dataset="movie_genres",
+        encoder="minilm",
+        dataset_fingerprint="9ab1" * 16,
+        features_info={
+            "n_train": 2400, "n_validation": N_EXAMPLES, "n_test": N_EXAMPLES,
+            "dim": 384, "labels": labels, **own_info,
+        },
+        objective=OBJECTIVE,
+        metrics=METRICS,
+        thresholds=[float(t) for t in THRESHOLDS],
+        baselines=baseline_levels(),
+        provenance={"code_version": "0.1.0", "torch": "2.15.0"},
     )  # fmt: skip
+    sweep_id = store.put_sweep(replace(sweep_record, **changes))
     store.plan(sweep_id, cells, range(seeds))
     if record:
         record_results(store, sweep_id, cells, fate)
@@ -311,7 +318,7 @@ def source(store_url: str) -> Iterator[Source]:
     reader.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dashboard_data() -> SimpleNamespace:
     """The makers of plans and results above, for tests that need a store of their own."""
     return SimpleNamespace(

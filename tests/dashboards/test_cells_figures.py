@@ -7,7 +7,14 @@ import sqlite3
 import numpy as np
 import pytest
 
-from dashboards.figures.cells_filter import filter_cells, filter_text, parse_filter, sort_cells
+from dashboards.figures.cells_filter import (
+    filter_cells,
+    filter_text,
+    order_text,
+    parse_filter,
+    parse_order,
+    sort_cells,
+)
 from dashboards.figures.cells_table import cells_data, cells_text
 from dashboards.figures.grid import FigureError
 from dashboards.figures.parallel import brushed, parallel_data, parallel_text
@@ -165,3 +172,11 @@ def test_other_states_of_a_sweep_are_drawn(source: Source, sweep: str) -> None:
     assert (len(lines.rows) == 0) == (sweep == "not-begun")
     for turned in (False, True):
         assert plot_parallel(lines, standalone=False, turned=turned).layout.height > 300
+
+
+def test_an_order_is_written_and_read_back() -> None:
+    model = [{"colId": "mean", "sort": "desc"}, {"colId": "beta", "sort": "asc"}]
+    assert parse_order(order_text(model)) == model
+    assert parse_order("") == []
+    with pytest.raises(FigureError, match=r"COLUMN:asc or COLUMN:desc.*got 'mean'"):
+        parse_order("mean")

@@ -46,7 +46,7 @@ def test_tuned_cells_are_the_best_over_cells_and_thresholds(store_url: str, sour
 
 
 def test_tuned_rows_are_read_at_their_own_threshold(store_url: str, source: Source) -> None:
-    data = boxplot_data(source, SWEEP, tuned=True)
+    data = boxplot_data(source, SWEEP, rule="tuned")
     row = data.rows[0]
     with Store.open(store_url, read_only=True) as store:
         scores = frames.load_scores(
@@ -56,7 +56,7 @@ def test_tuned_rows_are_read_at_their_own_threshold(store_url: str, source: Sour
     panel = next(panel for panel in data.panels if panel.metric == "micro_f1")
     assert panel.seeds["sigmoid_f1"].set_index("seed")["value"].to_dict() == values.to_dict()
     assert panel.threshold is None
-    assert f"t = {row.threshold:.3f}".rstrip("0") in row_label(row, tuned=True)
+    assert f"t = {row.threshold:.3f}".rstrip("0") in row_label(row, own_threshold=True)
     assert "thresholds tuned on validation" in boxplot_text(data).subtitle
     assert data.leader == max(data.rows, key=lambda r: np.nan_to_num(r.chosen_by)).loss
 
@@ -105,9 +105,9 @@ def test_an_unknown_reference_is_refused(source: Source) -> None:
         loss_table(boxplot_data(source, SWEEP), reference="hinge")
 
 
-@pytest.mark.parametrize(("sweep", "tuned"), [(SWEEP, True), ("not-begun", False)])
-def test_every_state_of_a_sweep_is_drawn(source: Source, sweep: str, tuned: bool) -> None:
-    boxes = boxplot_data(source, sweep, tuned=tuned)
+@pytest.mark.parametrize(("sweep", "rule"), [(SWEEP, "tuned"), ("not-begun", "fixed")])
+def test_every_state_of_a_sweep_is_drawn(source: Source, sweep: str, rule: str) -> None:
+    boxes = boxplot_data(source, sweep, rule=rule)
     table = loss_table(boxes)
     assert len(plot_boxplots(boxes, columns=2).data) >= 5
     figure = plot_differences(table, scheme="dark")

@@ -32,7 +32,12 @@ from sigmoidf1.losses.modules import BCE, Focal, LossModule, SigmoidF1
 BUILT_IN = {
     "asl",
     "bce",
+    "bp_mll",
     "focal",
+    "hinge_f1",
+    "poly1_bce",
+    "poly1_focal",
+    "recall_at_k",
     "sigmoid_f1",
     "smooth_accuracy",
     "smooth_npv",
@@ -68,7 +73,7 @@ def test_every_loss_is_found_documented_and_consistent():
         assert loss.summary
         assert loss.source
         assert loss.gradient is not None
-        assert loss.f1_family == (name not in {"asl", "bce", "focal"})
+        assert loss.f1_family == name.startswith(("sigmoid_", "smooth_", "soft_", "unbounded_"))
         defaults = loss.resolve({})
         assert list(defaults) == list(loss.hyperparameters)
         assert loss.function.__kwdefaults__ == defaults
@@ -103,6 +108,12 @@ def test_unknown_names_are_refused_with_the_nearest_one():
         ("focal", {"alpha": 1.5}, "alpha must be a finite number >= 0 and <= 1 or null"),
         ("asl", {"clip": -0.1}, "clip must be a finite number >= 0 and <= 1"),
         ("asl", {"gamma_neg": None}, "gamma_neg must be a finite number >= 0"),
+        ("bp_mll", {"reduction": "pooled"}, "reduction must be one of mean, sum"),
+        ("hinge_f1", {"margin": 0}, "margin must be a finite number > 0"),
+        ("poly1_bce", {"epsilon": -2}, "epsilon must be a finite number >= -1"),
+        ("poly1_focal", {"alpha": -1}, "alpha must be a finite number >= 0 and <= 1 or null"),
+        ("recall_at_k", {"k": 0}, "k must be a finite number >= 1"),
+        ("recall_at_k", {"tau_rank": 0.0}, "tau_rank must be a finite number > 0"),
     ],
 )
 def test_rules_of_hyperparameters(name, values, message):

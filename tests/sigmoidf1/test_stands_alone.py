@@ -34,7 +34,7 @@ print(sigmoidf1.train_heads(x, y, configs, [0, 1], settings=settings).objective.
 def test_it_trains_without_the_packages_of_the_service():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "(11, 2)"
+    assert done.stdout.strip() == "(16, 2)"
 
 
 def test_importing_it_loads_no_torch():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import yaml
 
 from storage.records import OpenReplicate, PlanCounts
 from storage.store import Store
-from sweeps.packs import PackTask, make_packs
+from sweeps.packs import PackTask, Throughput, make_packs
 from sweeps.plan import make_plan
 from sweeps.samplers.growth import check_unchanged
 from sweeps.samplers.halving import pruning
@@ -60,15 +60,15 @@ def _run_locally(
         growth = make_growth(store, sweep_id, plan)
         counts = growth.begin()
 
-        def make(left: Sequence[OpenReplicate]) -> list[PackTask]:
+        def make(left: Sequence[OpenReplicate]) -> Iterable[PackTask]:
             if not left:
                 return []
             cells = {cell.key: cell for cell in store.cells(sweep_id)}
             limits = pack_limits(
-                features, plan, list(cells.values()),
-                device="cpu", workers=workers, memory_bytes=2**28,
-            )  # fmt: skip
-            return make_packs(left, cells, replace(limits, tile_heads=tile_heads))
+                features, plan, list(cells.values()), device="cpu", memory_bytes=2**28
+            )
+            limits = replace(limits, tile_heads=tile_heads)
+            return make_packs(left, cells, limits, Throughput(workers))
 
         source = GrowingPlan(growth, lambda: SharedPlan(store, sweep_id, make))
         trained = 0
@@ -118,7 +118,7 @@ def train_sweep() -> Any:
     def run(spec_path: Path, url: str) -> str:
         from storage.store import Store
         from sweeps.pack_training import PackTrainer
-        from sweeps.packs import PackLimits, make_packs
+        from sweeps.packs import PackLimits, Throughput, make_packs
         from sweeps.plan import make_plan
         from sweeps.spec import load_spec
         from sweeps.sweep_data import load_sweep_features, pack_data, sweep_record
@@ -129,9 +129,10 @@ def train_sweep() -> Any:
             sweep_id = store.put_sweep(sweep_record(plan, features))
             store.plan(sweep_id, plan.cells, plan.seeds)
             trainer = PackTrainer(pack_data(features, plan, "cpu"))
-            limits = PackLimits(tile_heads=16, workers=1, max_heads=1000)
+            limits = PackLimits(tile_heads=16, max_heads=1000)
             cells = {cell.key: cell for cell in plan.cells}
-            for pack in make_packs(store.open_replicates(sweep_id), cells, limits):
+            left = store.open_replicates(sweep_id)
+            for pack in make_packs(left, cells, limits, Throughput(workers=1)):
                 ids = [replicate for replicate, _, _ in pack.replicates]
                 claimed = set(store.claim(ids, "test", 600))
                 store.record_pack(sweep_id, trainer.train(pack, claimed, worker="test"), "test")

@@ -164,7 +164,7 @@ BAD_INPUT = [
     (["sweep", "run", "SPEC", "--set", "data.path=nowhere.npz"], "nowhere.npz"),
     (["sweep", "run", "SPEC", "SPEC"], "different sweep names"),
     (["sweep", "run", "SPEC", "--store", "sqlite:////proc/no/store.db"], "store"),
-    (["sweep", "run", "SPEC", "--store", "mysql+nodriver://u:secret@h/db"], "mysql"),
+    (["sweep", "run", "SPEC", "--store", "mysql+nodriver://u@h/db"], "mysql"),
     (["sweep", "show", "nothing", "--store", "EMPTY"], "nothing"),
     (["sweep", "list", "--store", "sqlite:////nowhere/x.db"], "nowhere"),
     (["export", "best", "--store", "EMPTY"], "sweep"),

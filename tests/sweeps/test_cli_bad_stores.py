@@ -62,15 +62,16 @@ def test_a_foreign_and_a_corrupt_file_are_left_as_they_are(refused, tmp_path, co
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_password_is_never_printed(refused, command):
-    url = "postgresql://ann:s3cr%40t@127.0.0.1:9/sweeps"
-    text = refused(*command, "--store", url)
+def test_a_password_is_never_printed(refused, monkeypatch, command):
+    monkeypatch.setenv("SIGMOIDF1_STORE", "postgresql://ann:s3cr%40t@127.0.0.1:9/sweeps")
+    text = refused(*command)
     assert "ann:***@127.0.0.1" in text
     assert "s3cr" not in text
 
 
-def test_an_unknown_database_names_what_to_install(refused, make_spec):
-    text = refused("sweep", "run", make_spec(), "--store", "mysql://ann:s3cret@host/sweeps")
+def test_an_unknown_database_names_what_to_install(refused, monkeypatch, make_spec):
+    monkeypatch.setenv("SIGMOIDF1_STORE", "mysql://ann:s3cret@host/sweeps")
+    text = refused("sweep", "run", make_spec())
     assert "pip install" in text
     assert "s3cret" not in text
     assert "sqlite:///" in refused("sweep", "list", "--store", "sweeps.db")

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pandas as pd
 import pytest
 import yaml
@@ -175,6 +176,8 @@ def test_merge_brings_in_what_is_missing(sigmoidf1, facts, url, tmp_path):
     assert (taken["cells_added"], taken["results_taken"]) == (7, 10)
     with Store.open(other) as store:
         assert len(store.open_replicates(store.sweep_id("small"))) == len(ids)
+    (study,) = optuna.get_all_study_summaries(other)
+    assert (study.study_name, study.n_trials) == ("small/features/sigmoid_f1", 5)
     (renamed,) = facts("sweep", "merge", url, "--rename", "small=mine", "--store", other)
     assert renamed["sweep"] == "mine"
     missing = sigmoidf1("sweep", "merge", "sqlite:////nowhere/x.db", "--store", other)

@@ -60,7 +60,7 @@ def test_statistics_are_added_and_nothing_is_changed(store):
         added = [key for key in b if key not in a]
         assert added == [
             "rule", "threshold", "intervals", "tied", "plateau", "probability_best",
-            "intervals_over_examples",
+            "intervals_over_examples", "threshold_rules",
         ]  # fmt: skip
     json.dumps(sure, allow_nan=False)
     best = by_loss(sure)["sigmoid_f1"]

@@ -8,12 +8,15 @@ import shutil
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from sklearn.metrics import f1_score
 
 from sigmoidf1 import HeadConfig, get_loss, load_features, load_head, loss_names
 from sigmoidf1.evaluation import evaluate
+from storage.kept_files import load_kept_scores
 from storage.store import Store
 from sweeps.errors import SweepError
 from sweeps.export import export_best, write_export
@@ -21,6 +24,7 @@ from sweeps.export_snippet import loss_snippet
 from sweeps.export_spec import best_specs, write_specs
 from sweeps.export_weights import write_heads
 from sweeps.keeping import keep_cells
+from sweeps.sensitivity.f_measure import maximise_f_measure
 from sweeps.verifying import verify_file
 
 
@@ -160,6 +164,24 @@ def test_intervals_over_examples_come_with_kept_cells(store):
         store, sweeps=["linear"], losses=["focal"], metric="map", statistics=True
     )["results"]
     assert "confusion counts" in other["intervals_over_examples"]["reason"]
+    assert "confusion counts" in other["threshold_rules"]["reason"]
+
+
+def test_other_rules_of_decision_come_with_kept_cells(store):
+    asked = {"sweeps": ["linear"], "losses": ["sigmoid_f1"], "statistics": True}
+    (one,) = export_best(store, **asked)["results"]
+    assert "sweep keep linear" in one["threshold_rules"]["reason"]
+    keep_cells(store, "linear", [one["provenance"]["cell_key"]])
+    (one,) = export_best(store, **asked)["results"]
+    rules = one["threshold_rules"]
+    assert rules["fixed"]["test"] == pytest.approx(one["test"]["weighted_f1"]["mean"])
+    kept = load_kept_scores(store, "linear", one["provenance"]["cell_key"], "test")
+    each = [
+        f1_score(kept.targets, chosen, average="weighted", zero_division=0)
+        for chosen in maximise_f_measure(kept.probs)
+    ]
+    assert rules["f_measure"]["test"] == pytest.approx(np.mean(each))
+    assert 0 < rules["f_measure"]["threshold"] <= 1
 
 
 def exported(store, folder: Path, ending: str, **asked) -> Path:

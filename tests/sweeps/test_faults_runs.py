@@ -144,7 +144,7 @@ import os, signal, sys
 import sqlalchemy as sa
 from storage.store import Store
 from sweeps.pack_training import PackTrainer
-from sweeps.packs import PackLimits, make_packs
+from sweeps.packs import PackLimits, Throughput, make_packs
 from sweeps.plan import make_plan
 from sweeps.scheduling.identity import this_run
 from sweeps.spec import load_spec
@@ -155,8 +155,8 @@ plan = make_plan(load_spec(spec))
 store = Store.open(url)
 sweep_id = store.sweep_id(name)
 cells = {cell.key: cell for cell in plan.cells}
-limits = PackLimits(tile_heads=16, workers=1, max_heads=16)
-pack, *_ = make_packs(store.open_replicates(sweep_id), cells, limits)
+limits = PackLimits(tile_heads=16, max_heads=16)
+pack, *_ = make_packs(store.open_replicates(sweep_id), cells, limits, Throughput(workers=1))
 run = this_run()
 store.begin_run(sweep_id, run.owner, host=run.host, pid=run.pid, workers=1)
 claimed = store.claim([i for i, _, _ in pack.replicates], run.owner, 120)

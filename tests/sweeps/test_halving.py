@@ -13,7 +13,7 @@ from storage.frames import load_cells, load_replicates
 from storage.records import CellRecord, OpenReplicate
 from storage.store import Store
 from sweeps.errors import SweepError
-from sweeps.packs import PackLimits, halve, make_packs
+from sweeps.packs import PackLimits, Throughput, halve, make_packs
 from sweeps.samplers.halving import BracketPruner
 from sweeps.spec import load_spec
 
@@ -88,10 +88,8 @@ def packs_of(cells, present, *, seeds, workers=2, max_heads=10**6, bracket=4):
         for seed in range(seeds)
         if (c.ordinal, seed) in present
     ]
-    limits = PackLimits(
-        tile_heads=4, workers=workers, max_heads=max_heads, bracket=bracket, n_seeds=seeds
-    )
-    return replicates, make_packs(replicates, records, limits)
+    limits = PackLimits(tile_heads=4, max_heads=max_heads, bracket=bracket, n_seeds=seeds)
+    return replicates, list(make_packs(replicates, records, limits, Throughput(workers)))
 
 
 def brackets_of(packs) -> set[frozenset[str]]:

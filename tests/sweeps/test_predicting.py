@@ -22,6 +22,7 @@ from sweeps.export import export_best
 from sweeps.export_weights import write_heads
 from sweeps.predicting import Predictions, format_predictions, predict_inputs
 from sweeps.prediction_inputs import read_inputs
+from sweeps.sensitivity.f_measure import maximise_f_measure
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060"
@@ -177,6 +178,14 @@ def test_keep_export_verify_and_predict_from_the_command_line(url, tmp_path, fea
     assert np.array_equal(np.float32([row[2:] for row in rows[1:]]), expected)
     labels = [[name for name, p in zip("abcd", row, strict=True) if p >= 0.2] for row in expected]
     assert [row[1].split("|") if row[1] else [] for row in rows[1:]] == labels
+    done = sigmoidf1(*arguments, "--seed", 1, "--decision", "f-measure", "--format", "json")
+    found = json.loads(done.stdout)
+    assert found["threshold"] is None
+    best = maximise_f_measure(expected)
+    sets = [[name for name, own in zip("abcd", row, strict=True) if own] for row in best]
+    assert [one["labels"] for one in found["predictions"]] == sets
+    shown = sigmoidf1(*arguments, "--decision", "f-measure")
+    assert "Labels with the best expected F1" in shown.stdout
 
 
 def test_commands_refuse_in_one_line(url, tmp_path, features_file):
@@ -190,6 +199,20 @@ def test_commands_refuse_in_one_line(url, tmp_path, features_file):
         (("predict", "--head", head), InputError, "something to label"),
         (("predict", "--head", head, "--text", "a"), InputError, "ready features"),
         (("predict", "--head", head, features_file, "--seed", 7), InputError, "one of 0, 1"),
+        (
+            (
+                "predict",
+                "--head",
+                head,
+                features_file,
+                "--decision",
+                "f-measure",
+                "--threshold",
+                0.5,
+            ),
+            SweepError,
+            "has no threshold, but got 0.5",
+        ),
         (("verify", tmp_path / "none.yaml"), SweepError, "cannot be read"),
         (("sweep", "keep", "small", "--cell", "zzzzzz", "--store", url), SweepError, "none of"),
     ]

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from storage.store import Store
 from sweeps.pack_training import PackTrainer
-from sweeps.packs import PackLimits, PackTask, make_packs
+from sweeps.packs import PackLimits, PackTask, Throughput, make_packs
 from sweeps.plan import make_plan
 from sweeps.scheduling import recorder as recording
 from sweeps.scheduling.identity import RunIdentity, this_run
@@ -38,7 +38,8 @@ class Planned:
 
     def packs(self, left: Any = None) -> list[PackTask]:
         left = self.store.open_replicates(self.sweep_id) if left is None else left
-        return make_packs(left, self.cells, PackLimits(tile_heads=8, workers=1, max_heads=8))
+        limits = PackLimits(tile_heads=8, max_heads=8)
+        return list(make_packs(left, self.cells, limits, Throughput(workers=1)))
 
     def train(self, task: PackTask, claimed: list[int]) -> Any:
         return self.trainer.train(task, set(claimed), worker="test")
@@ -82,11 +83,11 @@ def test_packs_are_claimed_recorded_and_given_back(planned, record):
     recorder = record()
     recorder.add(0, first)
     recorder.add(1, second)
-    task, claimed = recorder.claim(0)
+    task, claimed = recorder.claim(0, "here/1")
     assert recorder.progress(0, 3.5)
     assert recorder.status().partial_heads == 3.5
     assert recorder.record(0, planned.train(task, claimed)) == 8
-    recorder.claim(1)
+    recorder.claim(1, "here/1")
     assert planned.counts() == {"complete": 8, "running": 8}
     (run,) = planned.store.runs(planned.sweep_id)
     assert run.live
@@ -100,10 +101,10 @@ def test_a_pack_of_a_dead_worker_is_claimed_again_and_never_written_twice(planne
     task, _ = planned.packs()
     recorder = record()
     recorder.add(0, task)
-    _, claimed = recorder.claim(0)
+    _, claimed = recorder.claim(0, "here/1")
     result = planned.train(task, claimed)
     recorder.add(1, task)  # its worker died; the pack comes again
-    assert recorder.claim(1) == (task, claimed)
+    assert recorder.claim(1, "here/1") == (task, claimed)
     assert recorder.record(1, result) == 8
     assert recorder.record(0, result) == 0  # the first was alive after all
     assert recorder.status().finished["complete"] == 8
@@ -115,10 +116,10 @@ def test_a_run_is_told_to_finish(planned, record):
     recorder = record()
     recorder.add(0, first)
     recorder.add(1, second)
-    task, claimed = recorder.claim(0)
+    task, claimed = recorder.claim(0, "here/1")
     assert planned.store.request_stop(planned.sweep_id, "finish") == 1
     wait_for(lambda: recorder.status().stop == "finish")
-    assert recorder.claim(1) is None
+    assert recorder.claim(1, "here/1") is None
     assert recorder.progress(0, 1.0)
     assert recorder.record(0, planned.train(task, claimed)) == 8
 
@@ -127,7 +128,7 @@ def test_a_run_is_told_to_abandon(planned, record):
     task, _ = planned.packs()
     recorder = record()
     recorder.add(0, task)
-    _, claimed = recorder.claim(0)
+    _, claimed = recorder.claim(0, "here/1")
     planned.store.request_stop(planned.sweep_id, "abandon")
     wait_for(lambda: planned.counts() == {"waiting": 16})
     assert not recorder.progress(0, 1.0)
@@ -140,8 +141,8 @@ def test_what_another_run_has_taken_is_left_to_it(planned, record):
     mine, theirs = record(), record()
     mine.add(0, task)
     theirs.add(0, task)
-    _, claimed = mine.claim(0)
-    assert theirs.claim(0) is None
+    _, claimed = mine.claim(0, "here/1")
+    assert theirs.claim(0, "here/1") is None
     assert theirs.status().taken_elsewhere == 8
     assert mine.record(0, planned.train(task, claimed)) == 8
 
@@ -150,7 +151,7 @@ def test_a_failure_is_kept_with_its_reason(planned, record):
     task, _ = planned.packs()
     recorder = record()
     recorder.add(0, task)
-    recorder.claim(0)
+    recorder.claim(0, "here/1")
     recorder.fail(0, "RuntimeError: no")
     recorder.fail(0, "RuntimeError: no")  # a pack that is dealt with
     assert recorder.status().errors == ["RuntimeError: no"]
@@ -162,9 +163,9 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(planned, record):
     recorder = record()
     for number, task in enumerate((first, second)):
         recorder.add(number, task)
-    task, claimed = recorder.claim(0)
+    task, claimed = recorder.claim(0, "here/1")
     assert recorder.record(0, planned.train(task, claimed)) == 8
-    task, claimed = recorder.claim(1)
+    task, claimed = recorder.claim(1, "here/1")
     engine = recorder._store._engine
 
     def no_more_room(connection: sa.Connection) -> None:
@@ -192,11 +193,11 @@ def test_a_recorder_whose_driver_was_killed_lets_go(planned, record):
     task, _ = planned.packs()
     recorder = record(dead_run())
     recorder.add(0, task)
-    recorder.claim(0)
+    recorder.claim(0, "here/1")
     wait_for(lambda: planned.counts() == {"waiting": 16})
     (run,) = planned.store.runs(planned.sweep_id)
     assert run.outcome == "interrupted"
-    assert recorder.claim(0) is None
+    assert recorder.claim(0, "here/1") is None
 
 
 def test_the_next_run_takes_over_from_a_killed_one_whatever_the_clock(planned, monkeypatch):

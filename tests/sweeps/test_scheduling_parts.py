@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from dataclasses import dataclass
 
 import pytest
 from ray.tune.search import Searcher
@@ -15,7 +16,15 @@ from storage.records import CellRecord
 from sweeps.packs import PackTask, halve
 from sweeps.scheduling.cluster import _remove_abandoned
 from sweeps.scheduling.identity import is_dead, this_run
-from sweeps.scheduling.searcher import PACK, WORKER_DEATHS, PackSearcher
+from sweeps.scheduling.lost import Lost, why_lost
+from sweeps.scheduling.searcher import (
+    NODE_LOSSES,
+    OUT_OF_MEMORY,
+    PACK,
+    WORKER_DEATHS,
+    PackSearcher,
+)
+from sweeps.scheduling.speed import Speed
 
 
 def make_task(*ids: int) -> PackTask:
@@ -54,17 +63,43 @@ class Queue:
         self.ended_with.append(task)
 
 
+@dataclass
+class Room:
+    packs: int = 100
+    nodes_lost: int | None = None
+
+
 class Recorded:
     def __init__(self, source: Queue) -> None:
         self.handed: dict[int, PackTask] = {}
-        self.given_up: list[PackTask] = []
+        self.given_up: list[tuple[PackTask, str]] = []
         self.stop = threading.Event()
+        self.room = Room()
+        self.now = 0.0
         self.searcher = PackSearcher(
             source,
             self.stop,
             self.handed.__setitem__,
-            lambda _, task: self.given_up.append(task),
+            lambda _, task, reason: self.given_up.append((task, reason)),
+            self.room,
+            lambda: self.now,
         )
+
+    def lose_all(self, why: Lost, *, by_result: bool = False) -> list[int]:
+        """Train one pack after another, each of which is lost; their sizes."""
+        trials = iter(range(10_000))
+        sizes: list[int] = []
+        while True:
+            trial = str(next(trials))
+            suggested = self.searcher.suggest(trial)
+            if suggested == Searcher.FINISHED:
+                return sizes
+            sizes.append(len(self.handed[suggested[PACK]].replicates))
+            if by_result:
+                self.searcher.on_trial_complete(trial, {"replicates": 0, OUT_OF_MEMORY: True})
+                continue
+            self.searcher.lost(trial, why)
+            self.searcher.on_trial_complete(trial, error=True)
 
 
 def test_a_run_is_dead_when_its_process_has_ended():
@@ -118,22 +153,113 @@ def test_searcher_waits_for_its_source_and_ends_with_it():
     assert run.searcher.suggest("b") == Searcher.FINISHED
 
 
-def test_a_pack_of_a_dead_worker_comes_again_in_halves_until_it_is_given_up():
-    source = Queue(make_task(1, 2, 3, 4))
+def finished(*tasks: PackTask) -> Queue:
+    source = Queue(*tasks)
     source.finished = True
-    run = Recorded(source)
-    trials = iter(range(100))
-    sizes: list[int] = []
-    while True:
-        trial = str(next(trials))
-        suggested = run.searcher.suggest(trial)
-        if suggested == Searcher.FINISHED:
-            break
-        sizes.append(len(run.handed[suggested[PACK]].replicates))
-        run.searcher.on_trial_complete(trial, error=True)
-    assert sizes == [4, 2, 2, 1, 1, 1, 1]
+    return source
+
+
+def test_a_pack_of_a_dead_worker_comes_again_in_halves_until_it_is_given_up():
+    run = Recorded(finished(make_task(1, 2, 3, 4)))
+    assert run.lose_all(Lost.DEATH) == [4, 2, 2, 1, 1, 1, 1]
     assert WORKER_DEATHS == 3
-    assert sorted(task.replicates[0][0] for task in run.given_up) == [1, 2, 3, 4]
+    assert sorted(task.replicates[0][0] for task, _ in run.given_up) == [1, 2, 3, 4]
+    assert "died 3 times" in run.given_up[0][1]
+
+
+@pytest.mark.parametrize("by_result", [False, True])
+def test_out_of_memory_halves_down_to_single_heads(by_result):
+    run = Recorded(finished(make_task(*range(32))))
+    sizes = run.lose_all(Lost.MEMORY, by_result=by_result)
+    assert sizes == [32, *[16] * 2, *[8] * 4, *[4] * 8, *[2] * 16, *[1] * 32]
+    assert len(run.given_up) == 32
+    assert "even a single head does not fit" in run.given_up[0][1]
+
+
+def test_a_pack_of_a_lost_node_comes_again_whole_and_is_no_death():
+    run = Recorded(finished(make_task(1, 2)))
+    for trial in range(5):
+        run.searcher.suggest(str(trial))
+        run.searcher.lost(str(trial), Lost.NODE)
+        run.searcher.on_trial_complete(str(trial), error=True)
+    assert run.searcher.suggest("5") == {PACK: 5}
+    assert run.handed[5] == make_task(1, 2)
+    run.searcher.on_trial_complete("5", {"replicates": 2})
+    assert not run.given_up
+
+
+def test_in_a_cluster_a_death_is_not_judged_before_its_node_is_known_to_live():
+    run = Recorded(finished(make_task(1, 2)))
+    run.room.nodes_lost = 1
+    run.searcher.suggest("a")
+    run.searcher.on_trial_complete("a", error=True)
+    assert run.searcher.suggest("b") is None  # neither again nor finished
+    run.room.nodes_lost = 2  # it was the node
+    assert run.searcher.suggest("b") == {PACK: 1}
+    assert run.handed[1] == make_task(1, 2)
+    run.searcher.on_trial_complete("b", error=True)
+    run.now = 31.0  # no node was lost: it was the worker
+    assert run.searcher.suggest("c") == {PACK: 2}
+    assert run.handed[2] == halve(make_task(1, 2))[0]
+
+
+def test_a_pack_that_takes_every_node_with_it_is_given_up():
+    run = Recorded(finished(make_task(1)))
+    # What takes twenty nodes is then taken for the pack's own doing.
+    assert run.lose_all(Lost.NODE) == [1] * (NODE_LOSSES + WORKER_DEATHS - 1)
+    assert len(run.given_up) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("The actor died because its node has died. Node Id: 5f", Lost.NODE),
+        ("Task was killed due to the node running low on memory.", Lost.MEMORY),
+        ("ray.exceptions.OutOfMemoryError: Worker was killed", Lost.MEMORY),
+        ("The actor is dead because its worker process has died. SIGSEGV", Lost.DEATH),
+        ("", Lost.DEATH),
+    ],
+)
+def test_why_a_worker_was_lost(text, why):
+    assert why_lost(text) is why
+
+
+def test_no_more_packs_than_there_is_room_for():
+    run = Recorded(finished(make_task(1), make_task(2), make_task(3)))
+    run.room.packs = 1
+    assert run.searcher.suggest("a") == {PACK: 0}
+    assert run.searcher.is_full
+    assert run.searcher.suggest("b") is None
+    run.room.packs = 2  # a node has joined
+    assert run.searcher.suggest("b") == {PACK: 1}
+    run.room.packs = 1  # another run wants its part: nothing is taken away
+    run.searcher.on_trial_complete("a", {"replicates": 1})
+    assert run.searcher.suggest("c") is None
+    run.searcher.on_trial_complete("b", {"replicates": 1})
+    assert run.searcher.suggest("c") == {PACK: 2}
+
+
+def test_a_pack_that_takes_three_times_as_long_as_others_is_named():
+    now = 0.0
+    speed = Speed(lambda: now)
+    assert speed.work_per_s is None
+    for pack, end in ((0, 10.0), (1, 20.0), (2, 30.0)):
+        speed.begin(pack, 5.0, "a/1")
+        now = end
+        speed.end(pack, recorded=True)
+    assert speed.work_per_s == 0.5
+    speed.begin(3, 20.0, "b/2")
+    speed.begin(4, 1.0, "c/3")
+    now = 30.0 + 19.0  # more than three times 2 s, but nobody waits long
+    assert speed.stragglers() == []
+    now = 30.0 + 25.0
+    (slow,) = speed.stragglers()
+    assert (slow.pack, slow.worker, slow.elapsed_s, slow.expected_s) == (4, "c/3", 25.0, 2.0)
+    now = 30.0 + 121.0
+    assert [s.pack for s in speed.stragglers()] == [3, 4]
+    speed.end(3, recorded=False)  # its worker died: its time says nothing
+    assert speed.work_per_s == 0.5
+    assert [s.pack for s in speed.stragglers()] == [4]
 
 
 def test_nothing_is_handed_out_after_a_stop():

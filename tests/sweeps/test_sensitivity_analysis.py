@@ -279,7 +279,7 @@ def test_curves_and_kept_scores_fill_their_parts():
     assert set(found.kept) == {100, 103}
     assert found.kept[100].intervals["test"].over == "examples"
     assert len(found.kept[100].against_best) + len(found.kept[103].against_best) == 2
-    assert len(found.kept[103].threshold_rules) == 5
+    assert len(found.kept[103].threshold_rules) == 6
     assert found.optimism.over == "examples"
     json.dumps(found.to_dict(), allow_nan=False)
 

@@ -221,6 +221,8 @@ def test_kept_probabilities_are_read_for_the_best_cells(store):
     assert kinds[0] == ("fixed", "validation")
     for rule in ("global", "threshold_averaging", "per_class", "per_instance"):
         assert {(rule, "validation"), (rule, "holdout")} <= set(kinds)
+    assert kinds.count(("f_measure", "validation")) == 1
+    assert kinds.count(("f_measure", "holdout")) == 0
     fixed, tuned = found.rules.lines[:2]
     assert fixed.test.estimate == pytest.approx(wanted)
     assert tuned.gain.estimate == pytest.approx(tuned.test.estimate - wanted)
@@ -233,6 +235,7 @@ def test_kept_probabilities_are_read_for_the_best_cells(store):
     assert "over 60 test examples" in words["examples"]
     assert "Threshold Averaging" in words["rules"]
     assert "Tuned on a holdout" in words["rules"]
+    assert "F-measure maximisation" in words["rules"]
     json.dumps(found.to_dict(), allow_nan=False)
     assert found.to_dict() == analyse_stored(store, "voc", "sigmoid_f1").to_dict()
     # A metric that does not follow from counts says so, and keeps its seeds.

@@ -8,6 +8,7 @@ import os
 import zlib
 from pathlib import Path
 
+from sigmoidf1.data_root import within_data_root
 from sigmoidf1.datasets.reading.problems import Unusable
 from sigmoidf1.errors import InputError
 
@@ -32,28 +33,50 @@ def find_folder(
         how: what to download, from where, and how the folder must look.
 
     Raises:
-        InputError: if there is no such folder; the message ends with `how`.
+        InputError: if there is no such folder (the message ends with `how`), or if it or a name
+            leads to where it must not.
     """
     if root is None:
         raise InputError(f"data.root must name the dataset's folder, but is not set. {how}")
-    base = Path(root)
+    base = within_data_root(Path(root), "data.root")
     if not base.is_dir():
         state = "a file" if base.is_file() else "not there"
         raise InputError(f"data.root must name a folder, but {base} is {state}. {how}")
     for candidate in candidates:
         folder = base / candidate
-        if any((folder / name).exists() for name in holds):
+        names = [locate(name, str(folder), option="root") for name in holds]
+        if any(name.exists() for name in names):
             return folder.resolve()
     raise InputError(f"data.root must hold {' or '.join(holds)}, but {base} does not. {how}")
 
 
-def find_file(path: str, root: str | None, *, option: str) -> Path:
-    """Return a file that an option names, relative to `root` if that is given.
+def locate(path: str, root: str | None, *, option: str) -> Path:
+    """Return the place that an option names, in `root` if that is given; it need not be there.
 
     Raises:
-        InputError: if it is not there or a folder.
+        InputError: if it leads out of `root`, or to where this machine does not read.
     """
-    file = Path(root, path) if root is not None else Path(path)
+    place = Path(path) if root is None else Path(root, path)
+    if root is not None and not _lexical(place).is_relative_to(_lexical(root)):
+        raise InputError(
+            f"data.{option} must name a file in data.root, but {path} leads out of {root}. "
+            "Correct it."
+        )
+    return within_data_root(place, f"data.{option}")
+
+
+def _lexical(path: str | Path) -> Path:
+    """The absolute path without ``..``; links stay, which are the user's own affair."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+
+
+def find_file(path: str, root: str | None, *, option: str) -> Path:
+    """Return a file that an option names, in `root` if that is given.
+
+    Raises:
+        InputError: if it is not there or a folder, or leads to where it must not.
+    """
+    file = locate(path, root, option=option)
     if not file.is_file():
         state = "a folder" if file.is_dir() else "not there"
         raise InputError(f"data.{option} must name a file, but {file} is {state}. Correct it.")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sigmoidf1.data_root import within_data_root
 from sigmoidf1.datasets.reading.files import InsideFolder
 from sigmoidf1.datasets.reading.problems import Problems, Unusable
 
@@ -31,7 +32,8 @@ class ImageFolder:
     """
 
     def __init__(self, folder: Path, *, check_files: bool = True, by_name: bool = False) -> None:
-        self.inside = InsideFolder(folder)
+        # By file name alone: a library's own files, wherever it keeps them.
+        self.inside = InsideFolder(folder if by_name else within_data_root(folder, "data.images"))
         self.folder = self.inside.folder
         self._by_name = by_name
         self.n_missing = 0

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
+from dashboards.figures import heatmap_traces
 from storage.store import Store
 
 pytestmark = pytest.mark.browser
@@ -38,6 +39,28 @@ def test_a_link_reproduces_the_whole_view(visit, serve_app, store_url) -> None:
     assert threshold == pytest.approx(float(asked.pop("t")[0]), rel=0.1)
     assert shown == asked
     assert page.locator("#map-agg").input_value() == "interquartile mean"
+
+
+def test_a_large_map_asks_for_the_text_under_the_pointer(
+    visit, serve_app, store_url, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heatmap_traces, "MOST_TEXTS", 10)
+    page = visit(serve_app(store_url)).open("/map?sweep=movie-genres&x=beta&y=eta")
+    page.wait_for_selector(READY, state="attached")
+    wait_for_text(page, "#map-facts", "mean over")
+    trace = page.evaluate("() => document.querySelector('#map-graph .js-plotly-plot').data[0]")
+    assert trace["hoverinfo"] == "none"
+    assert "customdata" not in trace
+    box = page.locator(READY).first.bounding_box()
+    # The failed cell at β = 30, η = 2, and its neighbour.
+    page.mouse.move(box["x"] + box["width"] * 32.5 / 33, box["y"] + box["height"] * 0.5 / 7)
+    wait_for_text(page, "#map-hover", "β 30, η 2")
+    wait_for_text(page, "#map-hover", "seed 0: failed, out of memory <on the device>")
+    page.mouse.move(box["x"] + box["width"] * 31.5 / 33, box["y"] + box["height"] * 0.5 / 7)
+    wait_for_text(page, "#map-hover", "β 29, η 2")
+    wait_for_text(page, "#map-hover", "95 % interval of the mean over seeds")
+    page.mouse.move(1, 1)
+    page.wait_for_selector("#map-hover", state="hidden")
 
 
 def test_a_click_opens_the_page_of_the_cell(visit, serve_app, store_url) -> None:

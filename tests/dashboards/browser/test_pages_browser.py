@@ -60,8 +60,26 @@ def test_cells_are_filtered_selected_and_kept_in_the_address(visit, serve_app, s
     again = watched.open(f"/cells?{urlparse(page.url).query}")
     wait_for_text(again, "#cells-picked", "1 cell selected.")
     wait_for_text(again, "#cells-facts", "65 of 254 cells")
+    again.get_by_role("link", name="map through it").click()
+    wait_for_text(again, "#map-caption", "Selected on the Cells page: 1 cell.")
+    wait_for_text(again, "#map-legend", "selected on the Cells page")
+    again.wait_for_function("() => new URLSearchParams(location.search).get('cells.pick')")
+    again.get_by_role("navigation").get_by_role("link", name="Cells", exact=True).click()
+    wait_for_text(again, "#cells-picked", "1 cell selected.")
     again.get_by_role("link", name="Draw their curves").click()
     wait_for_text(again, "#curves-learning-facts", "1 chosen cell")
+
+
+def test_the_order_of_the_table_is_kept_in_the_address(visit, serve_app, store_url) -> None:
+    watched = visit(serve_app(store_url))
+    page = watched.open("/cells?sweep=finished&loss=sigmoid_f1&cells.sort=beta:desc,eta:asc")
+    first = "#cells-grid .ag-center-cols-container [row-index='0'] [col-id='{}']"
+    wait_for_text(page, first.format("beta"), "10")
+    page.locator("#cells-grid .ag-header-cell[col-id='mean'] .ag-header-cell-text").click()
+    page.wait_for_function(
+        "() => new URLSearchParams(location.search).get('cells.sort') === 'mean:asc'"
+    )
+    assert query(page)["loss"] == "sigmoid_f1"
 
 
 def test_a_box_over_an_axis_filters_the_table(visit, serve_app, store_url) -> None:
@@ -131,3 +149,20 @@ def test_pages_are_drawn_on_a_phone_whatever_the_sweep(visit, serve_app, store_u
         page = watched.open(path)
         wait_for_text(page, selector, said)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_the_papers_tables_and_figures_are_chosen_and_kept_in_the_address(
+    visit, serve_app, store_url
+) -> None:
+    page = visit(serve_app(store_url)).open("/paper?sweep=movie-genres&paper.table=table7")
+    wait_for_text(page, "#paper-table-title", "Table 7")
+    wait_for_text(page, "#paper-document", "sigmoidf1 paper run --dataset cancer_hallmarks")
+    wait_for_text(page, "#paper-facts", "t = 0.5")
+    page.locator("#paper-table").click()
+    page.get_by_role("option", name="Table 6: what training costs").click()
+    wait_for_text(page, "#paper-document", "Pascal-VOC 2007, Table 6")
+    page.locator("#paper-figure").click()
+    page.get_by_role("option", name="Figure 4: the losses on MS-COCO").click()
+    wait_for_text(page, "#paper-facts", "every seed drawn")
+    page.wait_for_function("() => location.search.includes('paper.figure=figure4')")
+    assert query(page)["paper.table"] == "table6"

@@ -1,4 +1,4 @@
-"""The README's loss of one's own trains packed, word by word as it stands there."""
+"""The loss of one's own in docs/python.md trains packed, word by word as it stands there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
-# What the README's first block leaves behind, on small data; then its block, its value kept.
+# What the page's earlier blocks leave behind, on small data; then its block, its value kept.
 PROGRAM = """
 import ast, types
 import torch
@@ -26,7 +26,7 @@ films = types.SimpleNamespace(
 block = ast.parse(BLOCK)
 assert isinstance(block.body[-1], ast.Expr)
 block.body[-1] = ast.Assign([ast.Name("trained", ast.Store())], block.body[-1].value)
-exec(compile(ast.fix_missing_locations(block), "README.md", "exec"))
+exec(compile(ast.fix_missing_locations(block), "python.md", "exec"))
 assert trained.shape == (3, 5) and (trained.states == "complete").all()
 untrained = trained.train_loss[..., 0].mean(1)
 assert (trained.train_loss[..., -1].mean(1) < untrained).all()
@@ -35,8 +35,8 @@ print("trained")
 """
 
 
-def test_the_loss_of_ones_own_in_the_readme_trains():
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_loss_of_ones_own_in_the_documentation_trains():
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (block,) = [block for block in blocks if "register_loss(" in block]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"BLOCK = {block!r}\n{PROGRAM}"],

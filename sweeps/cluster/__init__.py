@@ -1,0 +1,1 @@
+"""A cluster of several machines: its room, its versions, jobs that run on it."""
