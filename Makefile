@@ -56,7 +56,7 @@ $(VENV)/.docs: $(VENV)/.installed
 	@touch $@
 
 docs: $(VENV)/.docs  ## Build the documentation as a site; open site/index.html
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # Ray with its job server and dashboard, which only a cluster needs.
 $(VENV)/.cluster: $(VENV)/.installed

@@ -252,6 +252,8 @@ def write(url: str, seconds: float) -> None:
     """Record packs for so long, and print what each took as JSON."""
     stop, commits = time.monotonic() + seconds, []
     with Store.open(url) as store:
+        if WRITTEN in store.sweep_names():
+            store.delete_sweep(WRITTEN)
         sweep_id = store.put_sweep(sweep(WRITTEN))
         store.plan(sweep_id, grid(2000), range(N_SEEDS))
         waiting = [each.replicate_id for each in store.open_replicates(sweep_id)]

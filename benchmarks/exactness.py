@@ -56,7 +56,8 @@ def main() -> None:
             (packed.parameters[key][index] - alone.parameters[key][0]).abs().max().item()
             for key in packed.parameters
         )
-        pairs = [(packed.scores, alone.scores), (packed.curves, alone.curves)]
+        losses = ({"train_loss": packed.train_loss}, {"train_loss": alone.train_loss})
+        pairs = [(packed.scores, alone.scores), (packed.curves, alone.curves), losses]
         metrics = max(
             np.abs(mine[key][index] - theirs[key][0]).max()
             for mine, theirs in pairs

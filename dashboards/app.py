@@ -25,6 +25,9 @@ from dashboards.takeaway.api import register_api
 from dashboards.takeaway.routes import register_downloads
 from storage.errors import StoreError
 
+STORE = "sigmoidf1.store"
+"""Where the app's `Source` is among its server's extensions, for whoever closes it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,6 +37,8 @@ def make_app(store_url: str, access: Access | None = None, *, local_only: bool =
     Args:
         store_url: URL of the store. It need not exist yet: the pages say so, and follow it once
             it does.
+        access: what opens the doors; None leaves them open to everyone who can reach the app.
+        local_only: answer only requests for a name of this machine itself, see `register_gate`.
 
     Returns:
         A Dash app; ``app.server`` is the WSGI application.
@@ -57,6 +62,7 @@ def make_app(store_url: str, access: Access | None = None, *, local_only: bool =
     )
     app.index_string = shell.index_string(app.early_asset("scheme.js"))
     source = Source(store_url)
+    app.server.extensions[STORE] = source
     metrics.register(app.server, source)
     register_gate(app.server, access, local_only=local_only)
     register_health(app.server, store_url)

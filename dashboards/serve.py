@@ -12,7 +12,7 @@ from typing import Any
 
 from waitress.server import create_server
 
-from dashboards.app import make_app
+from dashboards.app import STORE, make_app
 from dashboards.auth.access import Access
 from storage.store import Store
 from sweeps.errors import SweepError
@@ -74,9 +74,8 @@ def serve(
         )
     Store.open(store_url, create=False, read_only=True).close()
     local_only = access is None and is_local and not insecure and trusted_proxy is None
-    server = _listen(
-        make_app(store_url, access, local_only=local_only).server, host, port, trusted_proxy
-    )
+    app = make_app(store_url, access, local_only=local_only).server
+    server = _listen(app, host, port, trusted_proxy)
     logging.getLogger("waitress").setLevel(logging.ERROR)
     try:
         if on_ready is not None:
@@ -85,6 +84,7 @@ def serve(
         server.run()
     finally:
         server.close()
+        app.extensions[STORE].close()
 
 
 def is_loopback(host: str) -> bool:

@@ -8,12 +8,14 @@
   window.fetch = function () {
     return fetched.apply(this, arguments).then(function (answer) {
       const own = new URL(answer.url, window.location.href).origin === window.location.origin;
-      if (answer.status === 401 && own && !leaving) {
+      if (answer.status !== 401 || !own) { return answer; }
+      if (!leaving) {
         leaving = true;
         const place = window.location.pathname + window.location.search;
         window.location.assign("/login?next=" + encodeURIComponent(place));
       }
-      return answer;
+      // Nobody waits for it: the page is on its way out.
+      return new Promise(function () {});
     });
   };
 }());

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sigmoidf1.losses.columns import sum_classes
+from sigmoidf1.losses.columns import sum_classes, sum_examples
 from sigmoidf1.training.columns import ColumnBlock
 from sigmoidf1.training.gradients import loss_and_gradient
 from sigmoidf1.training.heads import make_heads
@@ -107,7 +107,7 @@ class TileTrainer:
     def end_epoch(self) -> Tensor:
         """Mean loss (slots,) of the epoch's batches, weighted by their size."""
         sizes = torch.tensor(self._sizes, dtype=torch.float32, device=self.tile.device)
-        mean = (torch.stack(self._losses) * (sizes / sizes.sum())[:, None]).sum(0)
+        mean = sum_examples(torch.stack(self._losses) * (sizes / sizes.sum())[:, None])
         self._losses, self._sizes = [], []
         return mean
 

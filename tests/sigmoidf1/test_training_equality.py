@@ -111,8 +111,11 @@ def test_mates_of_another_loss_in_one_tile_change_no_bit(data):
 @pytest.mark.parametrize("variant", ["float32", "bf16", "mlp"])
 def test_narrow_tiles_change_no_bit(data, monkeypatch, variant):
     options = {"bf16": {"precision": "bf16"}, "mlp": {"head": "mlp", "hidden": 20}}
-    settings = TrainingSettings(epochs=3, batch_size=48, **options.get(variant, {}))
-    config = HeadConfig(loss="sigmoid_f1", hyperparameters={"beta": 4.0}, lr=3e-3)
+    # Enough steps an epoch that the order in which their losses are added matters.
+    settings = TrainingSettings(epochs=3, batch_size=8, **options.get(variant, {}))
+    configs = [
+        HeadConfig(loss="sigmoid_f1", hyperparameters={"beta": 4.0}, lr=k * 1e-3) for k in (1, 3, 5)
+    ]
     widths = []
     original = TileTrainer.step
 
@@ -121,15 +124,16 @@ def test_narrow_tiles_change_no_bit(data, monkeypatch, variant):
         original(self, *arguments, **kept)
 
     monkeypatch.setattr(TileTrainer, "step", noted)
-    narrow = train(data, [config], settings)
+    narrow = train(data, configs, settings)
     slots = set(widths)
     # A machine on which widths round otherwise takes the full width, with the same result.
     monkeypatch.setattr(pack, "rounds_alike", lambda *shape, backwards: False)
     widths.clear()
-    full = train(data, [config], settings)
+    full = train(data, configs, settings)
     assert len(slots) == len(set(widths)) == 1
     assert max(slots) < max(widths) or product_backend(CPU) != "onednn"
-    assert bits(narrow, 0) == bits(full, 0)
+    for index in range(len(configs)):
+        assert bits(narrow, index) == bits(full, index)
 
 
 def test_a_width_that_rounds_otherwise_is_found(monkeypatch):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from dashboards.app import make_app
+from dashboards.app import STORE, make_app
 from dashboards.health import PATH as HEALTH
 from storage.errors import StoreError, StoreUnwritableError
 from storage.roles import reader_role_sql
@@ -60,6 +60,7 @@ def test_the_dashboard_works_with_the_role(reader_url: str) -> None:
     address = {"Referer": "http://localhost/map?sweep=movies"}
     client.set_cookie("look", "wide.light")
     assert '"heatmap"' in client.get("/_dash-layout", headers=address).text
+    app.server.extensions[STORE].close()
     with Store.open(reader_url, create=False, read_only=True) as store:
         assert [sweep.name for sweep in store.info().sweeps] == ["movies"]
         assert store.check().clean
