@@ -121,6 +121,17 @@ def count_text(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def capitalised(text: str) -> str:
+    """Begin a title with a capital, unless its first word has its own, as mAP does.
+
+    Example:
+        >>> capitalised("weighted F1"), capitalised("mAP")
+        ('Weighted F1', 'mAP')
+    """
+    first = text.split(" ", 1)[0]
+    return text if first != first.lower() else text[:1].upper() + text[1:]
+
+
 def short_encoder(encoder: str) -> str:
     """Return the name of an encoder without the folders of its files.
 

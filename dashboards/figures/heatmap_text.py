@@ -19,6 +19,7 @@ from dashboards.figures.heatmap_frame import MAX_SEEDS_NAMED
 from dashboards.naming import (
     AVERAGE,
     axis_name,
+    capitalised,
     count_text,
     metric_name,
     paper_name,
@@ -52,7 +53,7 @@ def heatmap_text(data: HeatmapData, kind: str = "cells") -> FigureText:
         if value != AVERAGE
     ]
     return FigureText(
-        title=f"{what[0].upper()}{what[1:]} of {data.loss}{over}",
+        title=f"{capitalised(what)} of {data.loss}{over}",
         subtitle=" · ".join(facts),
         caption=" ".join(filter(None, [_OF_KIND.get(kind), _caption(data)])),
     )

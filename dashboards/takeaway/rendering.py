@@ -163,4 +163,27 @@ def _options(figure: go.Figure, file_format: str, size: Size) -> dict[str, Any]:
         )
     # A PDF or SVG has no pixels; their scale stays 1, so that letters keep their size.
     scale = size.scale if file_format == "png" else 1.0
+    refit(figure, height)
     return {"format": file_format, "width": width, "height": height, "scale": scale}
+
+
+def refit(figure: go.Figure, height: int) -> None:
+    """Let what stands above or below the axes keep its distance in pixels at another height.
+
+    Plotly places title, legend and colour bars by fractions; a figure is made for its own height.
+    """
+    layout = figure.layout
+    before, edges = layout.height, (layout.margin.t or 0) + (layout.margin.b or 0)
+    if before is None or before == height or height <= edges:
+        return
+    ratio = (before - edges) / (height - edges)
+    holders = (*figure.data, *(trace.marker for trace in figure.data if "marker" in trace))
+    bars = [holder.colorbar for holder in holders if "colorbar" in holder]
+    for part in (*bars, layout.coloraxis.colorbar, layout.legend):
+        if part.y is not None and part.y > 1:
+            part.y = 1 + (part.y - 1) * ratio
+        elif part.y is not None and part.y < 0:
+            part.y *= ratio
+    if layout.title.y is not None:
+        layout.title.y = 1 - (1 - layout.title.y) * before / height
+    layout.height = height

@@ -21,7 +21,7 @@ from dashboards.app import make_app
 from dashboards.source import Source
 from dashboards.takeaway.catalogue import draw, figure_kinds
 from dashboards.takeaway.drawing import Drawing
-from dashboards.takeaway.rendering import BrowserMissingError, Size, render
+from dashboards.takeaway.rendering import BrowserMissingError, Size, refit, render
 from dashboards.takeaway.tables import traces_table
 from dashboards.view import View
 
@@ -50,6 +50,25 @@ def test_every_figure_has_numbers_and_a_picture(source: Source, name: str) -> No
     assert drawing.text.title
     assert isinstance(drawing.plot("dark"), go.Figure)
     assert len(drawing.table())
+
+
+def pixels_above(figure: go.Figure) -> tuple[float, float]:
+    """How far the colour bar and the title stand above the map."""
+    layout = figure.layout
+    inner = layout.height - layout.margin.t - layout.margin.b
+    bar = (figure.data[0].colorbar.y - 1) * inner
+    return bar, layout.margin.t - (1 - layout.title.y) * layout.height
+
+
+@pytest.mark.parametrize("height", [320, 1200])
+def test_at_another_height_title_and_colour_bar_stay_where_they_were(
+    source: Source, height: int
+) -> None:
+    figure = draw(source, "map", View(sweep=SWEEP)).plot("light")
+    before = pixels_above(figure)
+    refit(figure, height)
+    assert figure.layout.height == height
+    assert pixels_above(figure) == pytest.approx(before)
 
 
 def test_the_map_as_csv_is_what_the_store_holds(
