@@ -66,6 +66,12 @@ def serve(
     """
     _check_free(host, port)
     is_local = is_loopback(host)
+    if access is None and trusted_proxy is not None and not insecure:
+        raise ServeError(
+            "Behind a proxy whoever reaches the proxy reaches the dashboard, so it demands a "
+            "log-in, but got none. Give --auth-file FILE (make one: sigmoidf1 auth add-user FILE NAME) or "
+            "set SIGMOIDF1_DASHBOARD_TOKEN; --insecure leaves the store open."
+        )
     if access is None and not is_local and not insecure:
         raise ServeError(
             f"On {host} the dashboard demands a log-in, but got none. Give --auth-file FILE (make "
@@ -73,7 +79,7 @@ def serve(
             "shows the store to everyone who can reach this address."
         )
     Store.open(store_url, create=False, read_only=True).close()
-    local_only = access is None and is_local and not insecure and trusted_proxy is None
+    local_only = access is None and is_local and not insecure
     app = make_app(store_url, access, local_only=local_only).server
     server = _listen(app, host, port, trusted_proxy)
     logging.getLogger("waitress").setLevel(logging.ERROR)

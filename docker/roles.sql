@@ -18,6 +18,9 @@ ALTER ROLE sigmoidf1_reader SET default_transaction_read_only = on;
 
 ALTER DATABASE :"DBNAME" OWNER TO sigmoidf1;
 GRANT CONNECT ON DATABASE :"DBNAME" TO sigmoidf1_reader;
+-- Before PostgreSQL 15 everybody may make tables in it.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT CREATE ON SCHEMA public TO sigmoidf1;
 GRANT USAGE ON SCHEMA public TO sigmoidf1_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO sigmoidf1_reader;
 -- What sigmoidf1 makes from now on: this program's tables, and Optuna's.

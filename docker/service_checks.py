@@ -173,7 +173,7 @@ def _reads_only(told: Mapping[str, str]) -> str:
     statements = (
         "UPDATE sweep_sweeps SET name = 'x'",
         "SET default_transaction_read_only = off; DELETE FROM sweep_packs",
-        "CREATE TABLE public.more (x int)",
+        "SET default_transaction_read_only = off; COMMIT; CREATE TABLE public.more (x int)",
     )
     for statement in statements:
         try:

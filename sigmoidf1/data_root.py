@@ -41,3 +41,9 @@ def add_data_root(folder: Path) -> None:
     roots = os.environ.get(DATA_ROOT_VARIABLE)
     if roots:
         os.environ[DATA_ROOT_VARIABLE] = os.pathsep.join((roots, str(folder)))
+
+
+def reads_working_folder() -> bool:
+    """Return whether the working directory is one of the folders, as `add_data_root` makes it."""
+    roots = os.environ.get(DATA_ROOT_VARIABLE, "").split(os.pathsep)
+    return str(Path.cwd()) in roots

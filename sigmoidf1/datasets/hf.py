@@ -74,8 +74,10 @@ def _load(options: Mapping[str, Any]) -> dict[str, Any]:
     datasets = _library()
     name = options["name"]
     folder = Path(options["root"] or ".", name)
-    if folder.exists():
-        within_data_root(folder, "data.dataset")
+    # The library takes a name for a folder of the working directory, too.
+    for place in (folder, Path(name).expanduser()):
+        if place.exists():
+            within_data_root(place, "data.dataset")
     try:
         if (folder / "dataset_info.json").is_file() or (folder / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(str(folder))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from sigmoidf1.data_root import add_data_root
+from sigmoidf1.data_root import add_data_root, reads_working_folder
 from sigmoidf1.encoders import BadInput
 from sigmoidf1.encoders.backends import EmbeddingJob
 from sigmoidf1.encoders.embedding import Embedded, Shard, embed_shard, merge_shards, plan_chunks
@@ -57,8 +57,10 @@ class RayBackend:
             max_task_retries=_RESTARTS,
             scheduling_strategy="SPREAD",
         )
+        # A submitted job reads what was sent along: on each node in a folder of its own.
+        sent_along = reads_working_folder()
         actors: list[Any] = [
-            worker.remote(common, self.device_type, self.cpus_per_worker)
+            worker.remote(common, self.device_type, self.cpus_per_worker, sent_along)
             for _ in range(min(self.workers, len(shards)))
         ]
         try:
@@ -163,10 +165,11 @@ def _result(reference: Any) -> Shard:
 class _Worker:
     """Embeds shards; an actor loads the model once."""
 
-    def __init__(self, job: EmbeddingJob, device_type: str, cpus: int) -> None:
+    def __init__(self, job: EmbeddingJob, device_type: str, cpus: int, sent_along: bool) -> None:
         import torch
 
-        add_data_root(Path.cwd())  # in a submitted job: what was sent along
+        if sent_along:
+            add_data_root(Path.cwd())
         if device_type == "cpu":
             torch.set_num_threads(cpus)
         workers = job.encoder.workers or cpus

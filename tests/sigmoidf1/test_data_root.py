@@ -80,6 +80,15 @@ def test_what_is_read_for_others_lies_in_the_data_root(places, monkeypatch) -> N
     assert load_dataset({"dataset": "features", "path": "../other/x.npz"}) is not None
 
 
+def test_a_hub_name_is_no_way_out_of_the_data_root(places, monkeypatch) -> None:
+    pytest.importorskip("datasets")
+    allowed, other = places
+    monkeypatch.setenv(DATA_ROOT_VARIABLE, str(allowed))
+    monkeypatch.chdir(other.parent)
+    assert DATA_ROOT_VARIABLE in refusal(dataset=f"hf:{other.name}", root=str(allowed))
+    assert DATA_ROOT_VARIABLE in refusal(dataset=f"hf:../{other.name}", root=str(allowed))
+
+
 def test_encoders_are_read_from_the_data_root(places, monkeypatch) -> None:
     allowed, other = places
     monkeypatch.setenv(DATA_ROOT_VARIABLE, str(allowed))

@@ -74,6 +74,7 @@ def test_the_dashboard_says_what_it_demands(sigmoidf1, monkeypatch, accounts, tm
     everywhere = (*command, "--host", "0.0.0.0")
     monkeypatch.delenv("SIGMOIDF1_DASHBOARD_TOKEN", raising=False)
     assert "demands a log-in" in sigmoidf1(*everywhere).stderr
+    assert "Behind a proxy" in sigmoidf1(*command, "--trusted-proxy", "127.0.0.1").stderr
     both = sigmoidf1(*everywhere, "--insecure", "--auth-file", accounts)
     assert both.returncode == 2
     assert "got both" in both.stderr
