@@ -108,7 +108,9 @@ def mean_sd_text(mean: float, sd: float, digits: int = 3) -> str:
 
 
 def threshold_text(threshold: float) -> str:
-    """Write a threshold with the digits it needs: ``0.5``, ``0.0001``, ``0.9998``."""
+    """Write a threshold with the digits it needs: ``0.5``, ``0.0001``; a dash where it is NaN."""
+    if math.isnan(threshold):
+        return "–"
     if 0.01 <= threshold <= 0.99:
         return f"{threshold:.3f}".rstrip("0").rstrip(".")
     if threshold < 0.01:

@@ -12,6 +12,8 @@ from dashboards.paper.documents import paper_document
 from dashboards.paper.formats import html_document
 from dashboards.paper_numbers import paper_tables
 from dashboards.source import Source
+from storage.errors import StoreError
+from sweeps.errors import SweepError
 
 _ALWAYS = ("table6", "table8")
 
@@ -49,6 +51,6 @@ def paper_section(source: Source, names: Sequence[str]) -> str:
 def _panel(source: Source, table: str, sweeps: dict[str, str]) -> str:
     try:
         document: Document = paper_document(source, table, sweeps, datasets=list(sweeps))
-    except FigureError as error:
+    except (FigureError, StoreError, SweepError) as error:
         return f"<p class='panel'>{escape(str(error))}</p>"
     return f"<div class='panel paper-tables'>{html_document(document, level=3)}</div>"

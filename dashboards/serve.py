@@ -69,8 +69,8 @@ def serve(
     if access is None and trusted_proxy is not None and not insecure:
         raise ServeError(
             "Behind a proxy whoever reaches the proxy reaches the dashboard, so it demands a "
-            "log-in, but got none. Give --auth-file FILE (make one: sigmoidf1 auth add-user FILE NAME) or "
-            "set SIGMOIDF1_DASHBOARD_TOKEN; --insecure leaves the store open."
+            "log-in, but got none. Give --auth-file FILE (make one: sigmoidf1 auth add-user FILE "
+            "NAME) or set SIGMOIDF1_DASHBOARD_TOKEN; --insecure leaves the store open."
         )
     if access is None and not is_local and not insecure:
         raise ServeError(

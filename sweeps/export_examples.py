@@ -10,6 +10,7 @@ from storage.kept_files import KeptFileError, load_kept_scores
 from storage.store import Store
 from sweeps.sensitivity.analysis_kept import candidates
 from sweeps.sensitivity.example_bootstrap import EXAMPLE_RESAMPLES, bootstrap_examples
+from sweeps.sensitivity.f_measure import mean_threshold
 from sweeps.sensitivity.label_metrics import COUNT_METRICS
 from sweeps.sensitivity.threshold_rules import threshold_rules
 
@@ -85,7 +86,8 @@ def rule_scores(
         ``metric``, ``reason``, and each rule of
         :func:`sweeps.sensitivity.threshold_rules.threshold_rules` (``f_measure`` among them) to
         ``test``, its mean over seeds, and ``threshold``, the mean over seeds, classes and
-        examples; without the rules, and with a sentence as ``reason``, where there is no answer.
+        examples, of ``f_measure`` those that get a label (None if none does); without the rules,
+        and with a sentence as ``reason``, where there is no answer.
     """
     found: dict[str, Any] = {"metric": metric}
     if metric not in COUNT_METRICS:
@@ -100,11 +102,11 @@ def rule_scores(
         tune.probs, tune.targets, read.probs, read.targets, metric=metric,
         thresholds=candidates(None), fixed=threshold,
     )  # fmt: skip
-    by_rule = {
-        rule.rule: {
+    by_rule: dict[str, Any] = {}
+    for rule in rules:
+        cut = float(mean_threshold(rule.thresholds))
+        by_rule[rule.rule] = {
             "test": float(rule.read_on.mean()),
-            "threshold": float(np.mean(rule.thresholds)),
+            "threshold": None if np.isnan(cut) else cut,
         }
-        for rule in rules
-    }
     return found | by_rule | {"reason": None}

@@ -213,7 +213,7 @@ class _Run:
         summary.errors = list(status.errors)
         summary.busy_s = status.training_s
         summary.recording_s = status.recording_s
-        summary.workers = throughput.workers
+        summary.workers = room.most_at_once
         return device
 
     def _packs(

@@ -18,7 +18,7 @@ from storage import frames
 from storage.kept_encoding import KeptFileError
 from storage.kept_files import KeptScores, load_kept_scores
 from storage.store import Store
-from sweeps.sensitivity.f_measure import f_measure_thresholds
+from sweeps.sensitivity.f_measure import f_measure_thresholds, mean_threshold
 from sweeps.sensitivity.label_metrics import COUNT_METRICS, score_of_counts
 from sweeps.sensitivity.reading_kept import FEWEST_CELLS, MOST_CELLS, MOST_VALUES
 from sweeps.sensitivity.seed_table import FloatArray
@@ -38,7 +38,7 @@ KEPT_RULE_WORDS = {
     "f_measure": (
         "each example gets the labels with the best expected F1 for its own probabilities, if "
         "labels were independent (Dembczynski et al., 2011); nothing is tuned, and t is the mean "
-        "of the lowest probability that is predicted"
+        "of the lowest probability that is predicted, over the examples that get a label"
     ),
 }
 
@@ -48,7 +48,8 @@ class RuleCell(NamedTuple):
 
     Attributes:
         cell_id: the cell.
-        threshold: mean over seeds, and examples, of the rule's threshold on the split shown.
+        threshold: mean over seeds, and examples that get a label, of the rule's threshold on the
+            split shown; NaN where none gets one.
         mean: mean over seeds of the objective's metric on validation under the rule.
         seeds: metric to ``seed`` and ``value`` on the split shown.
     """
@@ -174,7 +175,7 @@ def _best(
         name: pd.DataFrame({"seed": read.seeds, "value": score_of_counts(name, *counts)})
         for name in COUNT_METRICS
     }
-    return RuleCell(cell_id, float(np.mean(cuts)), mean, seeds)
+    return RuleCell(cell_id, float(mean_threshold(cuts)), mean, seeds)
 
 
 def _cuts(rule: str, tune: KeptScores, probs: Probs) -> FloatArray:

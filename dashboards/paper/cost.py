@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dashboards.paper.protocol import Difference, protocol_differences
+from dashboards.paper.protocol import Difference, protocol_differences, setting_values
 from dashboards.paper_numbers import PaperDataset, paper_minutes, paper_protocol
 from dashboards.source import Source
 from storage import frames
@@ -47,7 +47,7 @@ class SweepCost(NamedTuple):
         rows: one a loss of the paper.
         n_seeds: replicates of ``several``: the paper's number of seeds.
         embedding: minutes of embedding the dataset once; NaN where it was not recorded.
-        wall: minutes in which the whole sweep was trained, from the start to the end of its runs.
+        wall: minutes in which at least one pack of a finished replicate was training.
         replicates: finished replicates of the whole sweep.
         epochs: of each.
         machine: what ran it, in words.
@@ -108,7 +108,7 @@ def sweep_cost(source: Source, dataset: PaperDataset, sweep: str | None) -> Swee
         rows=rows,
         n_seeds=protocol.seeds,
         embedding=embedding,
-        wall=_wall(runs, finished),
+        wall=wall_minutes(finished),
         replicates=len(finished),
         epochs=epochs,
         machine=machine_words(info.provenance, runs, finished),
@@ -134,21 +134,24 @@ def _shares(finished: pd.DataFrame) -> pd.Series[Any]:
     return duration / heads.astype(float)
 
 
-def _wall(runs: pd.DataFrame, finished: pd.DataFrame) -> float:
-    """Minutes of the runs that ended; without any, from the first pack to the last."""
-    ended = runs[runs["ended_at"].notna()]
-    if len(ended):
-        spans = (ended["ended_at"] - ended["started_at"]).dt.total_seconds()
-        return float(spans.sum()) / _MINUTE
+def wall_minutes(finished: pd.DataFrame) -> float:
+    """Return the minutes that packs cover together: overlaps count once, pauses not at all.
+
+    Args:
+        finished: ``started_at`` and ``finished_at`` of each finished replicate's pack.
+    """
     if finished.empty:
         return math.nan
-    span = finished["finished_at"].max() - finished["started_at"].min()
-    return float(span.total_seconds()) / _MINUTE
+    packs = finished[["started_at", "finished_at"]].drop_duplicates().sort_values("started_at")
+    before = packs["finished_at"].cummax().shift()
+    start = packs["started_at"].where(~(before > packs["started_at"]), before)
+    spans = (packs["finished_at"] - start).dt.total_seconds().clip(lower=0.0)
+    return float(spans.sum()) / _MINUTE
 
 
 def _epochs(written: Any) -> str:
-    values = written["values"] if isinstance(written, Mapping) else [written]
-    return ", ".join(str(value) for value in values)
+    between = " to " if isinstance(written, Mapping) and "range" in written else ", "
+    return between.join(str(value) for value in setting_values(written))
 
 
 def machine_words(provenance: Mapping[str, Any], runs: pd.DataFrame, finished: pd.DataFrame) -> str:

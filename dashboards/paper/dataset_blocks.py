@@ -67,7 +67,9 @@ def cost_block(cost: SweepCost) -> Block:
             embedded = f"embedding took {minutes(cost.embedding)} minutes"
         notes = (
             f"Here: sweep {cost.sweep} on {cost.machine}; {cost.epochs} epochs; {embedded}. All "
-            f"{cost.replicates:,} replicates were trained in {minutes(cost.wall)} minutes.",
+            f"{cost.replicates:,} finished replicates were trained in {minutes(cost.wall)} minutes "
+            "in which at least one of their packs trained: packs side by side count once, pauses "
+            "not at all.",
             differences_sentence(cost.differences),
         )
     return Block(f"{cost.dataset.printed}, Table 6", columns, rows, notes)

@@ -118,10 +118,10 @@ def _training(
     unset = {"schedule": "constant", "weight_decay": 0.0}
     found: list[Difference] = []
     for name, value in wanted.items():
-        own = _values(training.get(name, unset.get(name)))
+        own = setting_values(training.get(name, unset.get(name)))
         found += _compare(axis_name(name), _text([value]), _text(own), same=own == [value])
     extra = {
-        name: _values(training[name])
+        name: setting_values(training[name])
         for name in training
         if name not in wanted and name not in ("pct_start", "momentum", "eval_every")
     }
@@ -129,7 +129,7 @@ def _training(
     for name, own in extra.items():
         if own != usual.get(name):
             found.append(Difference(axis_name(name), _text(usual.get(name, ["none"])), _text(own)))
-    kinds = _values(head.get("kind", "linear"))
+    kinds = setting_values(head.get("kind", "linear"))
     found += _compare("head", protocol.head, _text(kinds), same=kinds == [protocol.head])
     if head.get("learn"):
         found.append(Difference("learned with the head", "nothing", ", ".join(head["learn"])))
@@ -147,7 +147,7 @@ def _losses(
         if loss not in losses:
             continue
         for name, value in settings.items():
-            own = _values(block[name]) if name in block else [value]
+            own = setting_values(block[name]) if name in block else [value]
             if "preset" in block and name not in block:
                 continue
             found += _compare(
@@ -155,10 +155,12 @@ def _losses(
             )
     block = blocks.get("sigmoid_f1", {})
     if "sigmoid_f1" in losses and "preset" in block:
-        found.append(Difference("β and η", "a grid", f"preset {_text(_values(block['preset']))}"))
+        found.append(
+            Difference("β and η", "a grid", f"preset {_text(setting_values(block['preset']))}")
+        )
     elif "sigmoid_f1" in losses:
         for name, (low, high) in (("beta", protocol.beta), ("eta", protocol.eta)):
-            own = _values(block.get(name, 1.0 if name == "beta" else 0.0))
+            own = setting_values(block.get(name, 1.0 if name == "beta" else 0.0))
             numbers = [float(value) for value in own]
             same = (min(numbers), max(numbers)) == (low, high)
             found += _compare(
@@ -167,8 +169,13 @@ def _losses(
     return found
 
 
-def _values(written: Any) -> list[Any]:
-    """The values of a setting of a stored spec: one, or those of an axis."""
+def setting_values(written: Any) -> list[Any]:
+    """Return the values of a setting of a stored spec: one, those of an axis, or a range's ends.
+
+    Example:
+        >>> setting_values(10), setting_values({"range": [10, 30]})
+        ([10], [10, 30])
+    """
     if isinstance(written, Mapping):
         return list(written.get("values") or written.get("range") or [])
     return list(written) if isinstance(written, list | tuple) else [written]

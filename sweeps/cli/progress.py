@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from storage.records import PlanCounts
-from sweeps.cli import logs
+from sweeps.cli import logs, progress_events
 from sweeps.cli.pace import Pace
 from sweeps.cli.progress_events import ProgressEvents
 from sweeps.cli.run_log import Both, kept_log
@@ -44,6 +45,7 @@ def run_with_progress(
     """:func:`sweeps.runner.run_sweep` with a progress bar and a closing line, or with events."""
     with (
         kept_log(store_url, spec.sweep),
+        _said_once(drawn=not (quiet or logs.is_json())),
         _display(quiet=quiet, sweep=spec.sweep) as display,
     ):
         listener: RunListener = display
@@ -54,6 +56,27 @@ def run_with_progress(
         if isinstance(listener, Both):
             listener.close_with(summary)
     return summary
+
+
+@contextmanager
+def _said_once(*, drawn: bool) -> Iterator[None]:
+    """Where a run is drawn, keep its events out of every log but the files of the root logger."""
+    handlers = [
+        each
+        for each in (logging.getLogger().handlers if drawn else ())
+        if not isinstance(each, logging.FileHandler)
+    ]
+    for handler in handlers:
+        handler.addFilter(_is_not_drawn)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_is_not_drawn)
+
+
+def _is_not_drawn(record: logging.LogRecord) -> bool:
+    return record.name != progress_events.__name__
 
 
 def _display(*, quiet: bool, **fields: str) -> _Display | ProgressEvents:

@@ -53,11 +53,17 @@ def say_if_about_to_begin(name: str | None, jobs: list[Job]) -> bool:
     return True
 
 
-def stop_jobs(server: JobServer | None, name: str) -> list[str]:
-    """End the live jobs of a sweep that no run in the store stands for; their ids."""
+def stop_jobs(server: JobServer | None, name: str, training: list[int]) -> list[str]:
+    """End the live jobs of a sweep, but for those that train; their ids.
+
+    Args:
+        server: the cluster's.
+        name: the sweep's.
+        training: the processes of the live runs: one that was told to stop ends by itself.
+    """
     if server is None:
         return []
-    live = [job.job for job in server.jobs(name) if job.live]
+    live = [job.job for job in server.jobs(name) if job.live and job.pid not in training]
     for job in live:
         server.stop(job)
     return live

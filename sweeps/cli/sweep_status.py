@@ -90,8 +90,8 @@ def stop(
     """Stop all runs of a sweep, wherever they run; `sweep run` continues it later.
 
     A run hears of it within seconds. Its running packs finish and are recorded, as after one
-    Ctrl-C, unless --abandon is given. A submitted job that does not train yet is ended by its
-    cluster's job server (--ray-address).
+    Ctrl-C, unless --abandon is given. A submitted job that does not train, not yet or not any more,
+    is ended by its cluster's job server (--ray-address).
     """
     from storage.store import Store
     from sweeps.scheduling.sharing import release_dead_runs
@@ -99,14 +99,17 @@ def stop(
 
     server = sweep_jobs.job_server(ray_address)
     released, told, runs = 0, 0, []
+    training: list[int] = []
     with Store.open(store, create=False) as opened:
         if server is None or name in opened.sweep_names():
             sweep_id = opened.sweep_id(name)
             released = release_dead_runs(opened, sweep_id)
             told = opened.request_stop(sweep_id, "abandon" if abandon else "finish")
             runs = live_runs(opened, sweep_id)
+        if server is not None:
+            training = _processes(opened)
     # A run that was told ends its job itself, when its packs are recorded.
-    jobs = [] if told else sweep_jobs.stop_jobs(server, name)
+    jobs = sweep_jobs.stop_jobs(server, name, training)
     if json:
         answer = {"sweep": name, "told": told, "runs": runs, "released": released}
         print_json(answer if server is None else {**answer, "jobs": jobs})
@@ -114,14 +117,23 @@ def stop(
     if released:
         typer.echo(f"{released} replicates of a run that was killed wait again.")
     if jobs:
-        typer.echo(f"Ended {', '.join(jobs)}, which did not train yet.")
-        return
+        typer.echo(f"Ended {', '.join(jobs)}.")
     if not told:
+        if jobs:
+            return
         typer.echo(f"No run of {name} is going on: there is nothing to stop.")
         return
     how = "drop their packs" if abandon else "finish their running packs and end"
     where = ", ".join(f"{run['host']} (process {run['pid']})" for run in runs)
     typer.echo(f"Told {told} run{'s' * (told != 1)} to {how}{': ' + where if where else ''}.")
+
+
+def _processes(store: Store) -> list[int]:
+    """The drivers of all live runs: a job has its sweep's name and may train a revision of it."""
+    from sweeps.sweep_status import live_runs
+
+    names = store.sweep_names()
+    return [run["pid"] for name in names for run in live_runs(store, store.sweep_id(name))]
 
 
 def _read(store: Store, name: str | None) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def submit(
+    context: typer.Context,
     spec: Annotated[Path, typer.Argument(help="The spec.")],
     ray_address: options.JobServerNeeded,
     store: options.Store = options.DEFAULT_STORE,
@@ -56,7 +57,9 @@ def submit(
     loaded = load_spec(spec, options.overrides(set_, on_error))
     make_plan(loaded)  # a mistake is told here, not by a job
     check_address(ray_address)
-    url = None if clusters_store else _reachable(store, ray_address)
+    source = context.get_parameter_source("store")
+    named = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+    url = None if clusters_store else _reachable(store, ray_address, named=named)
     arguments = [
         *([] if max_packs is None else ["--max-packs", str(max_packs)]),
         *([] if cpus_per_pack == 1.0 else ["--cpus-per-pack", f"{cpus_per_pack:g}"]),
@@ -72,20 +75,25 @@ def submit(
     _print(loaded, job, package, ray_address)
 
 
-def _reachable(store: str, address: str) -> str:
-    """The store's URL, complete, if a driver on the cluster can use it."""
+def _reachable(store: str, address: str, *, named: bool) -> str:
+    """The store's URL, complete, if a driver on the cluster can use it.
+
+    A job server at a loopback address may be the end of a tunnel: a file of this machine has to be
+    meant, and is not what is taken by default.
+    """
     from urllib.parse import urlsplit
 
     from storage.urls import parse_url
     from sweeps.errors import SweepError
 
     url = parse_url(store)
-    host = urlsplit(address).hostname or ""
-    if url.get_backend_name() == "sqlite" and host not in _LOOPBACK:
+    here = (urlsplit(address).hostname or "") in _LOOPBACK
+    if url.get_backend_name() == "sqlite" and not (here and named):
+        own = ", or the file by --store if the cluster is this machine itself" if here else ""
         raise SweepError(
             "a submitted sweep needs a store that the cluster reaches, but got a file of this "
             "machine. Give a PostgreSQL server's URL by --store, or --clusters-store for the one "
-            "that the cluster's machines know."
+            f"that the cluster's machines know{own}."
         )
     return url.render_as_string(hide_password=False)
 

@@ -38,6 +38,7 @@ class Job:
         status: ``pending``, ``running``, ``succeeded``, ``failed`` or ``stopped``.
         started_at: when it was submitted.
         message: what the job server says of it.
+        pid: the process of its driver, once that has joined the cluster.
     """
 
     job: str
@@ -45,6 +46,7 @@ class Job:
     status: str
     started_at: datetime | None
     message: str
+    pid: int | None = None
 
     @property
     def live(self) -> bool:
@@ -141,6 +143,7 @@ class JobServer:
                 status=str(details.status.value).lower(),
                 started_at=_time(details.start_time),
                 message=" ".join((details.message or "").split()),
+                pid=int(details.driver_info.pid) if details.driver_info else None,
             )
             for details in self._call(self._client.list_jobs)
             if (name := (details.metadata or {}).get(_SWEEP)) and sweep in (None, name)

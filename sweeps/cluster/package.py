@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from sweeps.cluster.shipping import stage_code
+from sweeps.cluster.shipping import PACKAGES, stage_code
 from sweeps.errors import SweepError
 from sweeps.spec import SweepSpec
 
@@ -51,8 +51,8 @@ def make_package(spec: SweepSpec, folder: Path, *, with_code: bool) -> Package:
         with_code: put the program's packages into it as well.
 
     Raises:
-        SweepError: a relative path is not there, leads out of the current folder, or the files
-            are too many to be sent.
+        SweepError: a relative path is not there, leads out of the current folder or has the name
+            of a part of the job, or the files are too many to be sent.
     """
     sent, shared, size_bytes = [], [], 0
     for path in dict.fromkeys(named_paths(spec)):
@@ -75,6 +75,7 @@ def make_package(spec: SweepSpec, folder: Path, *, with_code: bool) -> Package:
             shutil.copytree(source, target, dirs_exist_ok=True)
         else:
             shutil.copy2(source, target)
+    _check_names(folder, with_code=with_code)
     text = yaml.safe_dump(spec.to_plain(), sort_keys=False, allow_unicode=True)
     (folder / SPEC_FILE).write_text(text, encoding="utf-8")
     if with_code:
@@ -128,6 +129,18 @@ def _check_inside(path: Path) -> None:
             f"what is sent with a sweep must lie in the current folder, but {path} leads out of "
             f"it. Submit from a folder above it, or write an absolute path that all nodes of the "
             "cluster have."
+        )
+
+
+def _check_names(folder: Path, *, with_code: bool) -> None:
+    """Check that what was put into a job's folder leaves its own names free."""
+    own = [SPEC_FILE, *(PACKAGES if with_code else ())]
+    taken = [name for name in own if os.path.lexists(folder / name)]
+    if taken:
+        raise SweepError(
+            f"what is sent with a sweep must not be called like a part of its job, but got "
+            f"{', '.join(taken)} in {Path.cwd()}. Move or rename it, or write an absolute path "
+            "that all nodes of the cluster have."
         )
 
 

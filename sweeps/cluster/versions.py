@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from sweeps.errors import SweepError
 
+_LOGGER = logging.getLogger(__name__)
 _ANSWER_S = 120.0  # a node may have to unpack code and to start its first worker
-_JOINED_ANSWER_S = 10.0  # one that joins later is asked again if it does not answer
 _NAMES = {
     "code": "sigmoidf1-sweeps",
     "python": "Python",
@@ -58,8 +61,20 @@ def read_versions() -> dict[str, str]:
     }
 
 
+@dataclass
+class _Question:
+    """What a node was asked, which it has not answered yet."""
+
+    host: str
+    reference: Any
+    late_after: float
+    told: bool = False
+
+
 class VersionCheck:
     """Asks every node of the joined Ray once, also those that join later.
+
+    The first look waits for the answers; later ones take those that have come meanwhile.
 
     Args:
         address: the cluster, for messages.
@@ -69,29 +84,45 @@ class VersionCheck:
         self._address = address
         self._ours = read_versions()
         self._seen: set[str] = set()
+        self._open: dict[str, _Question] = {}
 
     def check(self) -> None:
-        """Ask the nodes that have not been asked.
+        """Ask the nodes that have not been asked, and compare what they answer.
 
         Raises:
-            SweepError: a node has other versions, or does not answer.
+            SweepError: a node has other versions, or starts no worker.
         """
         import ray
 
-        new = {
-            node["NodeID"]: node["NodeManagerHostname"]
-            for node in ray.nodes()
-            if node["Alive"] and node["NodeID"] not in self._seen
-        }
-        if not new:
+        first = not self._seen
+        alive = {n["NodeID"]: n["NodeManagerHostname"] for n in ray.nodes() if n["Alive"]}
+        until = time.monotonic() + _ANSWER_S
+        for node in alive.keys() - self._seen:
+            self._open[node] = _Question(alive[node], _ask(node), until)
+            self._seen.add(node)
+        self._open = {n: question for n, question in self._open.items() if n in alive}
+        if not self._open:
             return
-        late = bool(self._seen)
-        answers = {node: _ask(node) for node in new}
-        for node, answer in answers.items():
-            theirs = _answer(answer, node, new[node], late=late)
-            if theirs is not None:
-                compare(self._ours, theirs, new[node])
-                self._seen.add(node)
+        references = [question.reference for question in self._open.values()]
+        timeout = _ANSWER_S if first else 0
+        ready, _ = ray.wait(references, num_returns=len(references), timeout=timeout)
+        for node, question in list(self._open.items()):
+            if question.reference in ready:
+                del self._open[node]
+                theirs = _answer(question, node)
+                if theirs is not None:
+                    compare(self._ours, theirs, question.host)
+            elif first:
+                if _is_alive(node):
+                    raise _no_worker(question.host, f"no answer within {_ANSWER_S:g} s")
+            elif time.monotonic() > question.late_after and not question.told:
+                question.told = True
+                _LOGGER.warning(
+                    "Node %s has joined, but has started no worker within %.0f s. Look at its "
+                    "disk and memory, or take it out of the cluster.",
+                    question.host,
+                    _ANSWER_S,
+                )
 
 
 def compare(ours: dict[str, str], theirs: dict[str, str], host: str) -> None:
@@ -134,19 +165,26 @@ def _ask(node: str) -> Any:
         cloudpickle.unregister_pickle_by_value(module)
 
 
-def _answer(reference: Any, node: str, host: str, *, late: bool) -> dict[str, str] | None:
-    """A node's versions; None if it has left meanwhile, or joined late and needs time."""
+def _answer(question: _Question, node: str) -> dict[str, str] | None:
+    """A node's versions; None if it has left meanwhile."""
     import ray
 
     try:
-        return dict(ray.get(reference, timeout=_JOINED_ANSWER_S if late else _ANSWER_S))
+        return dict(ray.get(question.reference))
     except ray.exceptions.RayError as error:
-        if late and isinstance(error, ray.exceptions.GetTimeoutError):
+        if not _is_alive(node):
             return None
-        if not any(each["NodeID"] == node and each["Alive"] for each in ray.nodes()):
-            return None
-        reason = str(error).strip().splitlines()[-1]
-        raise SweepError(
-            f"every node must start a worker, but {host} did not: {reason}. "
-            "Look at its disk and memory, or take it out of the cluster."
-        ) from error
+        raise _no_worker(question.host, str(error).strip().splitlines()[-1]) from error
+
+
+def _is_alive(node: str) -> bool:
+    import ray
+
+    return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
+
+
+def _no_worker(host: str, reason: str) -> SweepError:
+    return SweepError(
+        f"every node must start a worker, but {host} did not: {reason}. "
+        "Look at its disk and memory, or take it out of the cluster."
+    )

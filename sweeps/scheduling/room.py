@@ -21,10 +21,14 @@ class FixedRoom:
 
     Args:
         packs: packs at the same time.
+
+    Attributes:
+        most_at_once: packs that trained at the same time, at most.
     """
 
     def __init__(self, packs: int) -> None:
         self.packs = packs
+        self.most_at_once = packs
         self.nodes_lost: int | None = None
 
     def refresh(self, throughput: Throughput, *, running: int, starved: bool) -> None:
@@ -46,6 +50,9 @@ class SharedRoom:
         most: packs at the same time, at most; None for as many as the cluster holds. With a
             number the run also asks for what is not there yet, so that a cluster may grow.
         shares: the run's place among the others.
+
+    Attributes:
+        most_at_once: packs that trained at the same time, at most, of what was seen.
     """
 
     def __init__(self, needs: PackNeeds, most: int | None, shares: Shares) -> None:
@@ -53,6 +60,7 @@ class SharedRoom:
         self._most = most
         self._shares = shares
         self.packs = most or max(1, packs_that_fit(ray.nodes(), needs))
+        self.most_at_once = 1
         self.nodes_lost: int | None = _dead(ray.nodes())
 
     def refresh(self, throughput: Throughput, *, running: int, starved: bool) -> None:
@@ -72,6 +80,7 @@ class SharedRoom:
         if given is not None:
             self.packs = given
         throughput.workers = max(self.packs, running)
+        self.most_at_once = max(self.most_at_once, min(running, there))
 
     def leave(self) -> None:
         """Give the place up."""

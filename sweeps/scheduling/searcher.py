@@ -55,8 +55,9 @@ class PackSearcher(Searcher):
     """Asks a source for packs until it is finished or the run is told to stop.
 
     A pack whose worker died comes again in two halves, at most three times. One that ran out of
-    memory comes again in halves until they are single heads, and one whose node went away as it
-    was: neither says anything against its heads.
+    memory comes again in halves until they are single heads or brackets, and one whose node went
+    away as it was: neither says anything against its heads. A single head or bracket that runs out
+    of memory counts as one whose worker died.
 
     Args:
         source: where packs come from.
@@ -173,34 +174,32 @@ class PackSearcher(Searcher):
         self._suspects = waiting
 
     def _take_back(self, number: int, attempt: _Attempt, why: Lost) -> None:
+        halves = halve(attempt.task)
         if why is Lost.NODE and attempt.nodes + 1 < NODE_LOSSES:
             self._again.append(replace(attempt, nodes=attempt.nodes + 1))
-        elif why is Lost.MEMORY:
-            self._try_halves(number, attempt)
-        elif attempt.deaths + 1 < WORKER_DEATHS:
-            died = replace(attempt, deaths=attempt.deaths + 1)
-            self._again.extend(replace(died, task=half) for half in halve(attempt.task))
-        else:
-            times = f"died {WORKER_DEATHS} times"
-            if why is Lost.NODE:
-                times = f"was lost with its node {NODE_LOSSES} times"
-            reason = f"its worker {times}; see the system's log for memory or a crash"
-            self._end(number, attempt.task, reason)
-
-    def _try_halves(self, number: int, attempt: _Attempt) -> None:
-        halves = halve(attempt.task)
-        if len(halves) > 1:
+        elif why is Lost.MEMORY and len(halves) > 1:
             self._again.extend(replace(attempt, task=half) for half in halves)
-            return
-        what = "a bracket" if len(attempt.task.replicates) > 1 else "even a single head"
-        self._end(number, attempt.task, f"{what} does not fit into a worker's memory")
-
-    def _end(self, number: int, task: PackTask, reason: str) -> None:
-        self._give_up(number, task, reason)
-        self._source.ended(task)
+        elif attempt.deaths + 1 < WORKER_DEATHS:
+            # Also for memory: a node's monitor kills workers for what other processes take.
+            died = replace(attempt, deaths=attempt.deaths + 1)
+            self._again.extend(replace(died, task=half) for half in halves)
+        else:
+            self._give_up(number, attempt.task, _reason(attempt.task, why))
+            self._source.ended(attempt.task)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the store is the truth."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: a new run plans from the store."""
+
+
+def _reason(task: PackTask, why: Lost) -> str:
+    """Why a pack is given up."""
+    if why is Lost.MEMORY:
+        what = "a bracket" if len(task.replicates) > 1 else "even a single head"
+        return f"{what} does not fit into a worker's memory"
+    times = f"died {WORKER_DEATHS} times"
+    if why is Lost.NODE:
+        times = f"was lost with its node {NODE_LOSSES} times"
+    return f"its worker {times}; see the system's log for memory or a crash"

@@ -225,7 +225,7 @@ class _Watch:
         if self.searcher is None or time.monotonic() - self._looked < _LOOK_S:
             return
         self._looked = time.monotonic()
-        self._cluster.check_nodes()
         self.room.refresh(
             self._throughput, running=self.searcher.running, starved=self.searcher.starved
         )
+        self._cluster.check_nodes()

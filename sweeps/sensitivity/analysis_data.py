@@ -156,7 +156,8 @@ class RuleLine:
         tuned: mean over seeds of its score on what it was tuned on; biased upwards.
         test: score on test, interval over examples.
         gain: score on test less that of the fixed threshold, paired over examples; None for it.
-        threshold: mean over seeds (and classes or examples) of the threshold.
+        threshold: mean over seeds (and classes or examples) of the threshold; of F-measure
+            maximisation over the examples that get a label, NaN where none does.
     """
 
     rule: str

@@ -23,6 +23,7 @@ from sweeps.sensitivity.example_bootstrap import (
     Probs,
     bootstrap_examples,
 )
+from sweeps.sensitivity.f_measure import mean_threshold
 from sweeps.sensitivity.label_metrics import COUNT_METRICS
 from sweeps.sensitivity.seed_table import FloatArray, SeedTable
 from sweeps.sensitivity.threshold_rules import (
@@ -121,7 +122,7 @@ def _short(rule: RuleScore) -> RuleScore:
     """Leave out the thresholds of single examples: there are as many as examples."""
     if rule.rule not in ("per_instance", "f_measure"):
         return rule
-    return dataclasses.replace(rule, thresholds=rule.thresholds.mean(axis=1))
+    return dataclasses.replace(rule, thresholds=mean_threshold(rule.thresholds, axis=1))
 
 
 def rule_table(
@@ -168,7 +169,7 @@ def rule_table(
         for rule in found
         if rule.rule not in UNTUNED or name == "validation"
     }
-    usable = {key: rule for key, rule in rules.items() if np.isfinite(rule.thresholds).all()}
+    usable = {key: rule for key, rule in rules.items() if not np.isnan(rule.thresholds).any()}
     on_test = _resample(kept, best, usable, question, seed)
     base = ("fixed", "validation")
     lines = [
@@ -180,7 +181,7 @@ def rule_table(
             None
             if (rule.rule, name) == base
             else on_test.difference((rule.rule, name), base, level=level),
-            float(rule.thresholds.mean()),
+            float(mean_threshold(rule.thresholds)),
         )
         for (_, name), rule in usable.items()
     ]

@@ -97,7 +97,27 @@ def f_measure_thresholds(probs: npt.NDArray[np.floating]) -> FloatArray:
 
     Returns:
         (...) the lowest probability in the set of
-        :func:`maximise_f_measure`; 1 where the set is empty, which no probability then reaches. A
-        label exactly as probable as the last one of the set is predicted with it.
+        :func:`maximise_f_measure`; infinite where the set is empty. A label exactly as probable as
+        the last one of the set is predicted with it.
     """
-    return np.where(maximise_f_measure(probs), probs, 1.0).min(-1).astype(np.float64)
+    return np.where(maximise_f_measure(probs), probs, np.inf).min(-1).astype(np.float64)
+
+
+def mean_threshold(thresholds: FloatArray, axis: int | None = None) -> FloatArray:
+    """Return the mean of a rule's thresholds, over those that any label is predicted with.
+
+    Args:
+        thresholds: of any shape; infinite for examples with an empty set.
+        axis: to average over; all by default.
+
+    Returns:
+        The mean of those that are not infinite; NaN where all are.
+
+    Example:
+        >>> float(mean_threshold(np.array([0.25, np.inf, 0.75])))
+        0.5
+    """
+    counted = ~np.isposinf(thresholds)
+    total = np.where(counted, thresholds, 0.0).sum(axis)
+    count = counted.sum(axis)
+    return np.asarray(np.where(count > 0, total, np.nan) / np.maximum(count, 1))

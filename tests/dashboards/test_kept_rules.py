@@ -41,9 +41,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory, dashboard_data: Any) -> Kept:
     targets = {split: (rng.random((N, C)) < 0.3).astype(np.uint8) for split in SPLITS}
     cells = dashboard_data.make_cells([5.0, 9.0], [0.0])
     probs: dict[str, dict[str, Any]] = {}
+    unsure = 6.0 * (np.arange(N) < 4)[:, None]  # these get no label by F-measure maximisation
     for cell, pull in zip(cells[:2], (0.5, 2.5), strict=True):  # the second separates better
         logits = {
-            split: rng.normal(-1.0, 1.0, (SEEDS, N, C)) + pull * targets[split] for split in SPLITS
+            split: rng.normal(-1.0, 1.0, (SEEDS, N, C)) + pull * targets[split] - unsure
+            for split in SPLITS
         }
         probs[cell.key] = {s: (1 / (1 + np.exp(-z))).astype(np.float32) for s, z in logits.items()}
     with Store.open(url) as store:
@@ -110,6 +112,11 @@ def test_the_best_kept_cell_under_the_rule_is_read_with_it(
         frame = cell.seeds[f"{average}_f1"]
         assert frame["seed"].tolist() == [0, 1, 2]
         assert frame["value"].to_numpy() == pytest.approx(scores(best, split, average))
+    if rule == "f_measure":
+        sets = chosen(kept, best, rule, split)
+        assert not sets.any(-1).all()
+        lowest = np.where(sets, kept.probs[best][split], np.inf).min(-1)
+        assert cell.threshold == pytest.approx(lowest[sets.any(-1)].mean())
 
 
 def test_losses_without_kept_scores_name_the_command(source: Source) -> None:

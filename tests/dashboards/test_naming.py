@@ -35,7 +35,8 @@ def test_means_with_their_spread(mean: float, sd: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("threshold", "text"), [(0.5, "0.5"), (0.05, "0.05"), (1e-4, "0.0001"), (0.9999, "0.9999")]
+    ("threshold", "text"),
+    [(0.5, "0.5"), (math.nan, "–"), (0.05, "0.05"), (1e-4, "0.0001"), (0.9999, "0.9999")],
 )
 def test_thresholds(threshold: float, text: str) -> None:
     assert naming.threshold_text(threshold) == text

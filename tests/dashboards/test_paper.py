@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboards import report_paper
 from dashboards.addresses import judge, make_page
 from dashboards.figures.grid import FigureError
 from dashboards.figures.loss_table import loss_score
 from dashboards.pages.paper import document_parts
 from dashboards.paper.choosing import choose_sweeps, find_dataset
-from dashboards.paper.cost import machine_words, sweep_cost
+from dashboards.paper.cost import machine_words, sweep_cost, wall_minutes
 from dashboards.paper.documents import TABLES, paper_document
 from dashboards.paper.figures import FIGURES, paper_figure
 from dashboards.paper.formats import FORMATS, format_document
@@ -24,8 +25,9 @@ from dashboards.paper_numbers import paper_datasets, paper_minutes, paper_protoc
 from dashboards.report_paper import paper_section
 from dashboards.source import Source
 from storage import frames
-from storage.errors import SweepNotFoundError
+from storage.errors import StoreError, SweepNotFoundError
 from storage.store import Store
+from sweeps.errors import SweepError
 
 SWEEP = "paper-cancer_hallmarks-minilm"
 COMMITTED = {
@@ -191,6 +193,28 @@ def test_the_cost_is_each_packs_time_shared_by_its_heads(source: Source, url: st
     assert machine_words({}, runs.iloc[:0], packs.iloc[:0]) == "not recorded"
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [({"range": [10, 30]}, "10 to 30"), ({"values": [10, 30]}, "10, 30"), (500, "500")],
+)
+def test_epochs_of_any_axis_are_named(
+    source: Source, monkeypatch: pytest.MonkeyPatch, written: Any, words: str
+) -> None:
+    monkeypatch.setitem(source.sweep(SWEEP).spec, "training", {"epochs": written})
+    assert f"; {words} epochs; " in paper_section(source, [SWEEP])
+
+
+def test_minutes_of_training_are_those_that_packs_cover() -> None:
+    night = pd.Timestamp("2026-01-01T20:00Z")
+    spans = [(700, 720), (0, 30), (0, 30), (5, 10), (20, 40), (40, 45)]  # minutes; one pack twice
+    finished = pd.DataFrame(
+        [[night + pd.Timedelta(minutes=at) for at in span] for span in spans],
+        columns=["started_at", "finished_at"],
+    )
+    assert wall_minutes(finished) == pytest.approx(45 + 20)
+    assert np.isnan(wall_minutes(finished.iloc[:0]))
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_is_drawn_from_another_dataset_and_says_so(source: Source, name: str) -> None:
     drawing = paper_figure(source, name, choose_sweeps(source), dataset="cancer_hallmarks")
@@ -226,3 +250,18 @@ def test_the_report_has_the_tables_of_its_datasets(source: Source) -> None:
     assert "chemicalExposure" not in text
     assert "EPYC &lt;2&gt;, 2 cores" in text
     assert paper_section(source, ["films"]) == ""
+
+
+@pytest.mark.parametrize("error", [StoreError, SweepError, FigureError])
+def test_a_table_that_cannot_be_made_is_a_sentence_of_the_report(
+    source: Source, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def make(source: Source, table: str, *rest: Any, **options: Any) -> Any:
+        if table == "table6":
+            raise error("no <times>")
+        return paper_document(source, table, *rest, **options)
+
+    monkeypatch.setattr(report_paper, "paper_document", make)
+    text = paper_section(source, [SWEEP])
+    assert "<p class='panel'>no &lt;times&gt;</p>" in text
+    assert "cancerHallmarks, Table 7" in text

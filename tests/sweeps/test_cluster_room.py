@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from sweeps.cluster.capacity import PackNeeds, pack_memory_bytes, packs_that_fit
 from sweeps.cluster.package import STORE_FILE, STORE_MODULE, make_package, write_store_module
 from sweeps.cluster.shipping import JOB_VARIABLE, ships_code
-from sweeps.cluster.versions import compare, read_versions
+from sweeps.cluster.versions import VersionCheck, compare, read_versions
 from sweeps.errors import SweepError
-from sweeps.scheduling.fairness import Demand, ShareBoard, fair_packs
+from sweeps.packs import Throughput
+from sweeps.scheduling.fairness import Demand, ShareBoard, Shares, fair_packs
+from sweeps.scheduling.room import SharedRoom
 from sweeps.spec import load_spec, parse_spec
 
 
@@ -97,6 +101,78 @@ def test_versions_that_differ_are_named_with_what_to_do():
         compare(ours, {**ours, "code": "missing"}, "node-b")
 
 
+class Nodes:
+    """Nodes of a cluster that answer when they are told to, in place of Ray."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[str] = []
+        self.answers: dict[str, dict[str, str]] = {}
+        self.asked: list[str] = []
+        self.timeouts: list[float] = []
+        self.now = 0.0
+        monkeypatch.setattr("ray.nodes", self.nodes)
+        monkeypatch.setattr("ray.wait", self.wait)
+        monkeypatch.setattr("ray.get", self.answers.__getitem__)
+        monkeypatch.setattr("sweeps.cluster.versions._ask", self.ask)
+        monkeypatch.setattr("sweeps.cluster.versions.time.monotonic", lambda: self.now)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"NodeID": n, "NodeManagerHostname": n, "Alive": True} for n in self.names]
+
+    def ask(self, name: str) -> str:
+        self.asked.append(name)
+        return name
+
+    def wait(
+        self, references: list[str], *, num_returns: int, timeout: float
+    ) -> tuple[list[str], list[str]]:
+        assert num_returns == len(references)
+        self.timeouts.append(timeout)
+        return [r for r in references if r in self.answers], []
+
+
+def test_nodes_that_join_late_are_not_waited_for(monkeypatch, caplog):
+    ours = read_versions()
+    nodes = Nodes(monkeypatch)
+    nodes.names, nodes.answers["a"] = ["a"], ours
+    check = VersionCheck("cluster:6379")
+    check.check()
+    nodes.names = ["a", "b", "c"]
+    with caplog.at_level(logging.WARNING):
+        check.check()
+        nodes.now = 121.0
+        nodes.answers["b"] = ours
+        check.check()
+        check.check()
+    assert nodes.timeouts[0] > 0
+    assert set(nodes.timeouts[1:]) == {0}
+    assert sorted(nodes.asked) == ["a", "b", "c"]
+    assert [r.getMessage().startswith("Node c has joined") for r in caplog.records] == [True]
+    nodes.answers["c"] = {**ours, "torch": "1.2.3"}
+    with pytest.raises(SweepError, match=r"on node c torch is .* here and 1\.2\.3 there"):
+        check.check()
+    check.check()  # told once
+
+
+def test_a_node_that_does_not_answer_at_the_start_is_refused(monkeypatch):
+    nodes = Nodes(monkeypatch)
+    nodes.names = ["a"]
+    with pytest.raises(SweepError, match=r"must start a worker, but a did not: no answer within"):
+        VersionCheck("cluster:6379").check()
+
+
+def test_the_most_packs_at_once_are_remembered_when_fewer_run_at_the_end(monkeypatch):
+    there = [{**node(CPU=4.0), "Alive": True}]
+    monkeypatch.setattr("ray.nodes", lambda: there)
+    monkeypatch.setattr(Shares, "ask", lambda _self, demand: demand.packs)
+    room = SharedRoom(PackNeeds(cpus=1, gpus=0), None, Shares("ann"))
+    throughput = Throughput(room.packs)
+    for running, starved in ((3, False), (6, False), (1, True), (0, True)):
+        room.refresh(throughput, running=running, starved=starved)
+    assert throughput.workers == 1
+    assert room.most_at_once == 4  # of six, two waited for a place
+
+
 def test_code_is_sent_from_a_source_tree_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv(JOB_VARIABLE, raising=False)
     assert ships_code(None) is True
@@ -151,6 +227,19 @@ def test_what_cannot_be_sent_is_said(here, tmp_path, data, message):
     (tmp_path / "outside.csv").write_text("", encoding="utf-8")
     with pytest.raises(SweepError, match=message):
         make_package(spec_of(**data), tmp_path, with_code=False)
+
+
+@pytest.mark.parametrize(
+    "path", ["storage/films.csv", "sweeps/films.csv", "./dashboards/films.csv", "sweep.yaml"]
+)
+def test_data_with_the_name_of_a_part_of_the_job_are_refused(here, tmp_path, path):
+    (here / path).parent.mkdir(exist_ok=True)
+    (here / path).write_text("id,text\n", encoding="utf-8")
+    job = tmp_path / "job"
+    job.mkdir()
+    name = Path(path).parts[0]
+    with pytest.raises(SweepError, match=f"like a part of its job, but got {name} in .*Move"):
+        make_package(spec_of(path=path), job, with_code=True)
 
 
 def test_absolute_paths_must_be_on_the_nodes_and_large_files_too(here, tmp_path, monkeypatch):

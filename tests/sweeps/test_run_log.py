@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import logging
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from sweeps.cli import run_log
+from storage.records import PlanCounts
+from sweeps.cli import progress, run_log
 from sweeps.cli.logs import LogFormat, configure
 from sweeps.cli.pace import Pace
 from sweeps.cli.progress_events import ProgressEvents
 from sweeps.cluster.jobs import Job
 from sweeps.cluster.shipping import JOB_VARIABLE
+from sweeps.run_records import RunSummary
 from sweeps.scheduling.recorder import RunStatus
 from sweeps.scheduling.speed import Straggler
 
@@ -118,6 +121,30 @@ def test_sweep_logs_prints_the_last_run(url, sigmoidf1):
     none = sigmoidf1("sweep", "logs", "others", "--store", url)
     assert none.returncode == 1
     assert "give the cluster's job server by --ray-address" in none.stderr
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_is_drawn_is_not_logged_on_the_terminal_too(url, terminal, capfd, monkeypatch, quiet):
+    def run(spec, store_url, *, options, listener):
+        counts = PlanCounts(total=2, added=2, removed=0, done=0, open=2)
+        listener.planned(counts)
+        listener.training(RunStatus(stragglers=[Straggler(4, "node-b/123", 840.0, 240.0)]))
+        logging.getLogger("sweeps.runner").warning("skipped 2")
+        return RunSummary(
+            sweep=spec.sweep, plan=counts, trained={"failed": 2}, errors=["out of memory"],
+            seconds={"total": 1.0},
+        )  # fmt: skip
+
+    monkeypatch.setattr(progress, "run_sweep", run)
+    configure(LogFormat.text)  # writes to the standard error that is captured here
+    progress.run_with_progress(SimpleNamespace(sweep="films"), url, None, quiet=quiet)
+    seen = capfd.readouterr().err
+    (log,) = run_log.run_logs(url, "films")
+    for text in ("Pack 4 on node-b", "out of memory", "skipped 2"):
+        assert (seen.count(text), log.read().count(text)) == (1, 1), text
+    assert ("Pack 4" in terminal.getvalue()) == quiet
+    logging.getLogger("sweeps.cli.progress_events").warning("later")
+    assert "later" in terminal.getvalue()
 
 
 def test_a_straggler_is_named_once():

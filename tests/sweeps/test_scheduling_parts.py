@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from ray.tune.search import Searcher
@@ -171,9 +171,20 @@ def test_a_pack_of_a_dead_worker_comes_again_in_halves_until_it_is_given_up():
 def test_out_of_memory_halves_down_to_single_heads(by_result):
     run = Recorded(finished(make_task(*range(32))))
     sizes = run.lose_all(Lost.MEMORY, by_result=by_result)
-    assert sizes == [32, *[16] * 2, *[8] * 4, *[4] * 8, *[2] * 16, *[1] * 32]
+    assert sizes == [32, *[16] * 2, *[8] * 4, *[4] * 8, *[2] * 16, *[1] * 32 * WORKER_DEATHS]
     assert len(run.given_up) == 32
     assert "even a single head does not fit" in run.given_up[0][1]
+
+
+def test_a_bracket_that_was_killed_once_for_memory_is_tried_again():
+    bracket = replace(make_task(1, 2), brackets=(0, 0))
+    run = Recorded(finished(bracket))
+    assert run.searcher.suggest("a") == {PACK: 0}
+    run.searcher.lost("a", Lost.MEMORY)
+    run.searcher.on_trial_complete("a", error=True)
+    assert not run.given_up
+    assert run.lose_all(Lost.MEMORY) == [2] * (WORKER_DEATHS - 1)
+    assert [reason.split()[:2] for _, reason in run.given_up] == [["a", "bracket"]]
 
 
 def test_a_pack_of_a_lost_node_comes_again_whole_and_is_no_death():

@@ -14,6 +14,7 @@ import pytest
 from sweeps.errors import SweepError
 from sweeps.sensitivity.analysis import analyse
 from sweeps.sensitivity.analysis_data import KeptScores, Question, ThresholdCurves, Unavailable
+from sweeps.sensitivity.f_measure import maximise_f_measure
 from sweeps.sensitivity.losses import LossEntry, compare_losses
 from sweeps.sensitivity.seed_table import seed_table
 from sweeps.sensitivity.words import in_words
@@ -262,9 +263,10 @@ def test_curves_and_kept_scores_fill_their_parts():
     layers = np.stack([table.values - 0.05, table.values, table.values + 0.01])
     rng = np.random.default_rng(0)
     targets = {split: (rng.random((80, 3)) < 0.3).astype(np.uint8) for split in ("v", "t")}
+    unsure = 1.0 * (np.arange(80) < 5)[:, None]  # these get no label by F-measure maximisation
     probs = {
         split: {
-            cell: np.clip(0.3 * y + 0.7 * rng.random((3, 80, 3)), 0, 1).astype(np.float32)
+            cell: np.clip(0.3 * y + 0.7 * rng.random((3, 80, 3)) - unsure, 0, 1).astype(np.float32)
             for cell in (100, 103)
         }
         for split, y in targets.items()
@@ -280,6 +282,17 @@ def test_curves_and_kept_scores_fill_their_parts():
     assert found.kept[100].intervals["test"].over == "examples"
     assert len(found.kept[100].against_best) + len(found.kept[103].against_best) == 2
     assert len(found.kept[103].threshold_rules) == 6
+    for cell, scores in probs["t"].items():
+        sets = maximise_f_measure(scores)
+        some = sets.any(-1)
+        assert not some.all()
+        lowest = np.where(sets, scores, 1.0).min(-1)
+        rule = found.kept[cell].threshold_rules[-1]
+        own = [row[known].mean() for row, known in zip(lowest, some, strict=True)]
+        assert (rule.rule, rule.thresholds.tolist()) == ("f_measure", pytest.approx(own))
+        if cell == found.rules.cell_id:
+            (line,) = [line for line in found.rules.lines if line.rule == "f_measure"]
+            assert line.threshold == pytest.approx(lowest[some].mean())
     assert found.optimism.over == "examples"
     json.dumps(found.to_dict(), allow_nan=False)
 

@@ -13,6 +13,7 @@ from sweeps.sensitivity.f_measure import (
     expected_f_measures,
     f_measure_thresholds,
     maximise_f_measure,
+    mean_threshold,
 )
 from sweeps.sensitivity.threshold_rules import cuts_of, threshold_rules
 
@@ -87,7 +88,17 @@ def test_large_sets_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
     assert np.array_equal(maximise_f_measure(probs), whole)
     assert np.array_equal(probs >= f_measure_thresholds(probs)[..., None], whole)
     empty = f_measure_thresholds(np.full((1, 3), 0.01))
-    assert empty.tolist() == [1.0]
+    assert empty.tolist() == [np.inf]
+
+
+def test_examples_without_a_label_have_no_part_in_the_mean_threshold() -> None:
+    probs = np.array([[[0.9, 0.6], [0.01, 0.02], [0.75, 0.1]], [[0.01, 0.02]] * 3])
+    cuts = f_measure_thresholds(probs)
+    assert cuts[0].tolist() == [0.6, np.inf, 0.75]
+    assert float(mean_threshold(cuts)) == pytest.approx(0.675)
+    assert mean_threshold(cuts, axis=1) == pytest.approx([0.675, np.nan], nan_ok=True)
+    assert np.isnan(mean_threshold(cuts[1]))
+    assert float(mean_threshold(np.array([1.0, 1.0]))) == 1.0
 
 
 def test_the_rule_is_read_with_its_own_sets_and_needs_no_tuning() -> None:
