@@ -114,7 +114,7 @@ def _caption(data: HeatmapData) -> str:
         )
     if data.n.any():
         better = "the larger the brighter" if data.aggregate == "n" else "the brighter the better"
-        parts.append(f"{better[0].upper()}{better[1:]}.")
+        parts.append(f"{capitalised(better)}.")
     if data.outline_note:
         parts.append(data.outline_note)
     if data.picked_note:

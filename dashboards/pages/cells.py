@@ -147,9 +147,7 @@ _ASKED = {
     "position": Input("cells-threshold", "value"),
     "sweep": State("current", "data"),
 }
-_ASKED_STATES = {
-    name: State(item.component_id, item.component_property) for name, item in _ASKED.items()
-}
+_ASKED_STATES = parts.as_states(_ASKED)
 
 
 def _data(source: Source, asked: dict[str, Any]) -> CellsData:

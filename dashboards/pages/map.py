@@ -309,16 +309,12 @@ def _threshold_words(threshold: float | None, *, curve: bool) -> str:
 
 
 def _register_cells(app: Dash, source: Source) -> None:
-    asked_states = {
-        name: State(item.component_id, item.component_property) for name, item in ASKED.items()
-    }
-
     @app.callback(
         output={
             "go": Output("go", "data", allow_duplicate=True),
             "notice": Output("map-notice", "children", allow_duplicate=True),
         },
-        inputs={"clicked": Input("map-graph", "clickData"), "asked": asked_states},
+        inputs={"clicked": Input("map-graph", "clickData"), "asked": parts.as_states(ASKED)},
         prevent_initial_call=True,
     )
     def open_cell(clicked: dict[str, Any] | None, asked: dict[str, Any]) -> dict[str, Any]:

@@ -51,13 +51,10 @@ def register_hover(app: Dash, source: Source) -> None:
         State("map-graph", "figure"),
         prevent_initial_call=True,
     )
-    asked_states = {
-        name: State(item.component_id, item.component_property) for name, item in ASKED.items()
-    }
 
     @app.callback(
         output=Output(TOOLTIP, "children"),
-        inputs={"point": Input("map-pointed", "data"), "asked": asked_states},
+        inputs={"point": Input("map-pointed", "data"), "asked": parts.as_states(ASKED)},
         prevent_initial_call=True,
     )
     def describe(point: dict[str, Any] | None, asked: dict[str, Any]) -> Any:

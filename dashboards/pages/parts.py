@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard, cast
 from urllib.parse import quote
 
@@ -186,6 +186,11 @@ _BEFORE = {
     "paper_bgcolor": _CLEAR,
     "plot_bgcolor": _CLEAR,
 }
+
+
+def as_states(asked: Mapping[str, Any]) -> dict[str, State]:
+    """Return what a callback asks for as states: known to another one that they do not start."""
+    return {name: State(item.component_id, item.component_property) for name, item in asked.items()}
 
 
 def context(name: str) -> dcc.Store:

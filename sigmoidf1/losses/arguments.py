@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from sigmoidf1.errors import InputError
 from sigmoidf1.losses.base import Hyperparameter
+
+ELEMENT_REDUCTION = Hyperparameter(
+    name="reduction",
+    default="mean",
+    description="mean or sum over batch and classes",
+    choices=("mean", "sum"),
+)
+"""The rule of `reduce` for losses that are one number an element, as PyTorch has it."""
 
 Number = float | Tensor  # a hyperparameter: one value, or one a head, or one a class
 
@@ -80,6 +90,11 @@ def reduce(values: Tensor, reduction: str, rule: Hyperparameter) -> Tensor:
     if rule.check(reduction) == "mean":
         return values.mean((-2, -1))
     return values.sum((-2, -1))
+
+
+def element_scale(choices: Mapping[str, str], logits: Tensor, num_classes: int) -> float:
+    """What `reduce` multiplies the sum over batch and classes by, of packed logits (B, W)."""
+    return 1.0 if choices["reduction"] == "sum" else 1 / (len(logits) * num_classes)
 
 
 def _broadcasts(shape: torch.Size, target: torch.Size) -> bool:

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sigmoidf1.losses.arguments import Number, logits_and_targets, number, reduce
+from sigmoidf1.losses.arguments import (
+    Number,
+    element_scale,
+    logits_and_targets,
+    number,
+    reduce,
+)
 from sigmoidf1.losses.base import Hyperparameter, Loss
 from sigmoidf1.losses.columns import LOG2_E, log, sum_classes
 
@@ -113,7 +119,7 @@ def _gradient(
     value = -w^gamma log p_t
     gradient = -m p (1-p) w^gamma (1/p_t - gamma log(p_t) / w),  1/p_t only above the floor
     """
-    scale = 1.0 if choices["reduction"] == "sum" else 1 / (len(logits) * num_classes)
+    scale = element_scale(choices, logits, num_classes)
     clip = hyperparameters["clip"]
     ones = torch.ones_like(clip)
     p = torch.addcmul(-ones, targets, 2 * ones).mul_(logits).sigmoid_()

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from sigmoidf1.losses.arguments import Number, logits_and_targets, number, reduce
+from sigmoidf1.losses.arguments import (
+    ELEMENT_REDUCTION,
+    Number,
+    element_scale,
+    logits_and_targets,
+    number,
+    reduce,
+)
 from sigmoidf1.losses.base import Hyperparameter, Loss
 from sigmoidf1.losses.columns import log, sum_classes
 
@@ -17,12 +24,6 @@ _POS_WEIGHT = Hyperparameter(
     default=1.0,
     description="weight of the positives; above 1 favours recall",
     exclusive_minimum=0.0,
-)
-_REDUCTION = Hyperparameter(
-    name="reduction",
-    default="mean",
-    description="mean or sum over batch and classes",
-    choices=("mean", "sum"),
 )
 
 
@@ -58,7 +59,7 @@ def bce(
     logits, targets = logits_and_targets(logits, targets)
     weight = number(pos_weight, _POS_WEIGHT, logits)
     values = weight * targets * logsigmoid(logits) + (1 - targets) * logsigmoid(-logits)
-    return reduce(-values, reduction, _REDUCTION)
+    return reduce(-values, reduction, ELEMENT_REDUCTION)
 
 
 @torch.no_grad()
@@ -76,7 +77,7 @@ def _gradient(
     value = w log(1 + e^d) = w (max(d, 0) - log max(p, 1-p))
     gradient = w (p - y)
     """
-    scale = 1.0 if choices["reduction"] == "sum" else 1 / (len(logits) * num_classes)
+    scale = element_scale(choices, logits, num_classes)
     pos_weight = hyperparameters["pos_weight"]
     negative = torch.full_like(pos_weight, scale)
     weight = torch.addcmul(negative, targets, (pos_weight - 1) * scale)
@@ -93,6 +94,6 @@ LOSS = Loss(
     summary="Binary cross-entropy, with a weight for the positives.",
     source="torch.nn.BCEWithLogitsLoss",
     function=bce,
-    hyperparameters={rule.name: rule for rule in (_POS_WEIGHT, _REDUCTION)},
+    hyperparameters={rule.name: rule for rule in (_POS_WEIGHT, ELEMENT_REDUCTION)},
     gradient=_gradient,
 )

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from sigmoidf1.losses.arguments import Number, logits_and_targets, number, per_element, reduce
+from sigmoidf1.losses.arguments import (
+    ELEMENT_REDUCTION,
+    Number,
+    element_scale,
+    logits_and_targets,
+    number,
+    per_element,
+    reduce,
+)
 from sigmoidf1.losses.base import Hyperparameter, Loss
 from sigmoidf1.losses.columns import LOG2_E, log, sum_classes
 
@@ -18,7 +26,7 @@ GAMMA = Hyperparameter(
     description="focusing; 0 is cross-entropy",
     minimum=0.0,
 )
-_ALPHA = Hyperparameter(
+ALPHA = Hyperparameter(
     name="alpha",
     default=0.25,
     description="weight of the positives, 1 - alpha that of the negatives; null weighs neither",
@@ -26,13 +34,7 @@ _ALPHA = Hyperparameter(
     maximum=1.0,
     nullable=True,
 )
-_REDUCTION = Hyperparameter(
-    name="reduction",
-    default="mean",
-    description="mean or sum over batch and classes",
-    choices=("mean", "sum"),
-)
-SMALLEST = 1e-37  # a normal float32; its logarithm is below -85
+_SMALLEST = 1e-37  # a normal float32; its logarithm is below -85
 
 
 def focal(
@@ -78,7 +80,7 @@ def focal(
     """
     logits, targets = logits_and_targets(logits, targets)
     power = number(gamma, GAMMA, logits)
-    weight = per_element(alpha, _ALPHA, logits)
+    weight = per_element(alpha, ALPHA, logits)
     log_p, log_q = logsigmoid(logits), logsigmoid(-logits)
     positive = (power * log_q).exp() * log_p * targets
     negative = (power * log_p).exp() * log_q * (1 - targets)
@@ -89,13 +91,35 @@ def focal(
         values = of_positives * positive + of_negatives * negative
     else:
         values = weight * positive + (1 - weight) * negative
-    return reduce(-values, reduction, _REDUCTION)
+    return reduce(-values, reduction, ELEMENT_REDUCTION)
 
 
 def class_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
     """Weights of positives and negatives; NaN is no weight."""
     missing = alpha.isnan()
     return torch.where(missing, 1.0, alpha), torch.where(missing, 1.0, 1 - alpha)
+
+
+def focus(
+    t: Tensor, p: Tensor, targets: Tensor, gamma: Tensor, alpha: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return ``log p`` and ``scale alpha_t (1-p)^gamma``, both (B, W), of packed logits.
+
+    Args:
+        t: (B, W), the logits times 2y-1; it is overwritten, and free for other use.
+        p: (B, W), ``sigmoid(t)``.
+        targets: (B, W).
+        gamma, alpha: (W,), alpha NaN for no weight.
+        scale: of every weight.
+    """
+    of_positives, of_negatives = class_weights(alpha)
+    of_positives, of_negatives = of_positives * scale, of_negatives * scale
+    # log p is t where p is too small to have one, and below t elsewhere.
+    log_p = p.clamp(min=_SMALLEST)
+    torch.minimum(log(log_p, out=log_p), t, out=log_p)
+    power = torch.sub(log_p, t, out=t).mul_(gamma * LOG2_E).exp2_()  # log q = log p - t
+    weight = torch.addcmul(-of_negatives, targets, of_positives + of_negatives).mul_(power)
+    return log_p, weight
 
 
 @torch.no_grad()
@@ -113,19 +137,13 @@ def _gradient(
     value = -alpha_t q^gamma log p
     gradient = m alpha_t q^gamma (p (1 + gamma log p) - 1)
     """
-    scale = 1.0 if choices["reduction"] == "sum" else 1 / (len(logits) * num_classes)
+    scale = element_scale(choices, logits, num_classes)
     gamma = hyperparameters["gamma"]
-    of_positives, of_negatives = class_weights(hyperparameters["alpha"])
-    of_positives, of_negatives = of_positives * scale, of_negatives * scale
     ones = torch.ones_like(gamma)
     t = torch.addcmul(-ones, targets, 2 * ones).mul_(logits)
     p = t.sigmoid()
-    # log p is t where p is too small to have one, and below t elsewhere.
-    log_p = p.clamp(min=SMALLEST)
-    torch.minimum(log(log_p, out=log_p), t, out=log_p)
-    focus = torch.sub(log_p, t, out=t).mul_(gamma * LOG2_E).exp2_()  # log q = log p - t
-    weight = torch.addcmul(-of_negatives, targets, of_positives + of_negatives).mul_(focus)
-    columns = torch.mul(weight, log_p, out=focus).abs_().sum(0)
+    log_p, weight = focus(t, p, targets, gamma, hyperparameters["alpha"], scale)
+    columns = torch.mul(weight, log_p, out=t).abs_().sum(0)
     gradient = log_p.mul_(gamma).add_(1).mul_(p).sub_(1).mul_(weight)
     return sum_classes(columns, num_heads, num_classes), gradient
 
@@ -135,6 +153,6 @@ LOSS = Loss(
     summary="Cross-entropy weighted by how wrong the prediction is.",
     source="Lin et al., ICCV 2017, Eq. 5",
     function=focal,
-    hyperparameters={rule.name: rule for rule in (GAMMA, _ALPHA, _REDUCTION)},
+    hyperparameters={rule.name: rule for rule in (GAMMA, ALPHA, ELEMENT_REDUCTION)},
     gradient=_gradient,
 )

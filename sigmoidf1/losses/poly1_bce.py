@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from sigmoidf1.losses.arguments import Number, logits_and_targets, number, reduce
+from sigmoidf1.losses.arguments import (
+    ELEMENT_REDUCTION,
+    Number,
+    element_scale,
+    logits_and_targets,
+    number,
+    reduce,
+)
 from sigmoidf1.losses.base import Hyperparameter, Loss
 from sigmoidf1.losses.columns import log, sum_classes
 
@@ -18,12 +25,6 @@ EPSILON = Hyperparameter(
     description="what is added to the first coefficient of the expansion in 1 - p_t; 0 changes "
     "nothing",
     minimum=-1.0,
-)
-REDUCTION = Hyperparameter(
-    name="reduction",
-    default="mean",
-    description="mean or sum over batch and classes",
-    choices=("mean", "sum"),
 )
 
 
@@ -60,7 +61,7 @@ def poly1_bce(
     logits, targets = logits_and_targets(logits, targets)
     weight = number(epsilon, EPSILON, logits)
     t = (2 * targets - 1) * logits
-    return reduce(weight * (-t).sigmoid() - logsigmoid(t), reduction, REDUCTION)
+    return reduce(weight * (-t).sigmoid() - logsigmoid(t), reduction, ELEMENT_REDUCTION)
 
 
 @torch.no_grad()
@@ -78,7 +79,7 @@ def _gradient(
     value = max(-t, 0) - log max(p, q) + epsilon q
     gradient = -m q (1 + epsilon p)
     """
-    scale = 1.0 if choices["reduction"] == "sum" else 1 / (len(logits) * num_classes)
+    scale = element_scale(choices, logits, num_classes)
     epsilon = hyperparameters["epsilon"]
     ones = torch.ones_like(epsilon)
     m = torch.addcmul(-ones, targets, 2 * ones)
@@ -96,6 +97,6 @@ LOSS = Loss(
     summary="Cross-entropy with its first term reweighted.",
     source="Leng et al., ICLR 2022, Eq. 3",
     function=poly1_bce,
-    hyperparameters={rule.name: rule for rule in (EPSILON, REDUCTION)},
+    hyperparameters={rule.name: rule for rule in (EPSILON, ELEMENT_REDUCTION)},
     gradient=_gradient,
 )

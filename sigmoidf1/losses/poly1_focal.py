@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from sigmoidf1.losses.arguments import Number, logits_and_targets, number, per_element, reduce
-from sigmoidf1.losses.base import Hyperparameter, Loss
-from sigmoidf1.losses.columns import LOG2_E, log, sum_classes
-from sigmoidf1.losses.focal import GAMMA, SMALLEST, class_weights
-from sigmoidf1.losses.poly1_bce import EPSILON, REDUCTION
-
-_ALPHA = Hyperparameter(
-    name="alpha",
-    default=None,
-    description="weight of the positives, 1 - alpha that of the negatives; null weighs neither",
-    minimum=0.0,
-    maximum=1.0,
-    nullable=True,
+from sigmoidf1.losses.arguments import (
+    ELEMENT_REDUCTION,
+    Number,
+    element_scale,
+    logits_and_targets,
+    number,
+    per_element,
+    reduce,
 )
+from sigmoidf1.losses.base import Loss
+from sigmoidf1.losses.columns import sum_classes
+from sigmoidf1.losses.focal import ALPHA, GAMMA, class_weights, focus
+from sigmoidf1.losses.poly1_bce import EPSILON
+
+_ALPHA = replace(ALPHA, default=None)
 
 
 def poly1_focal(
@@ -77,7 +79,7 @@ def poly1_focal(
         values = values * torch.where(targets > 0, of_positives, of_negatives)
     elif weight is not None:
         values = values * (weight * targets + (1 - weight) * (1 - targets))
-    return reduce(values, reduction, REDUCTION)
+    return reduce(values, reduction, ELEMENT_REDUCTION)
 
 
 @torch.no_grad()
@@ -95,19 +97,13 @@ def _gradient(
     value = alpha_t q^gamma (epsilon q - log p)
     gradient = m alpha_t q^gamma (p (gamma log p - epsilon (gamma + 1) q) - q)
     """
-    scale = 1.0 if choices["reduction"] == "sum" else 1 / (len(logits) * num_classes)
+    scale = element_scale(choices, logits, num_classes)
     gamma, epsilon = hyperparameters["gamma"], hyperparameters["epsilon"]
-    of_positives, of_negatives = class_weights(hyperparameters["alpha"])
-    of_positives, of_negatives = of_positives * scale, of_negatives * scale
     ones = torch.ones_like(gamma)
     t = torch.addcmul(-ones, targets, 2 * ones).mul_(logits)
     p, q = t.sigmoid(), torch.neg(t).sigmoid_()
-    # log p is t where p is too small to have one, and below t elsewhere.
-    log_p = p.clamp(min=SMALLEST)
-    torch.minimum(log(log_p, out=log_p), t, out=log_p)
-    focus = torch.sub(log_p, t, out=t).mul_(gamma * LOG2_E).exp2_()  # log q = log p - t
-    weight = torch.addcmul(-of_negatives, targets, of_positives + of_negatives).mul_(focus)
-    values = torch.mul(q, epsilon, out=focus).sub_(log_p).mul_(weight).abs_()
+    log_p, weight = focus(t, p, targets, gamma, hyperparameters["alpha"], scale)
+    values = torch.mul(q, epsilon, out=t).sub_(log_p).mul_(weight).abs_()
     columns = values.sum(0)
     gradient = log_p.mul_(gamma).addcmul_(q, epsilon * (gamma + 1), value=-1)
     gradient.mul_(p).sub_(q).mul_(weight)
@@ -119,6 +115,6 @@ LOSS = Loss(
     summary="Focal loss with its first term reweighted.",
     source="Leng et al., ICLR 2022, Table 1",
     function=poly1_focal,
-    hyperparameters={rule.name: rule for rule in (EPSILON, GAMMA, _ALPHA, REDUCTION)},
+    hyperparameters={rule.name: rule for rule in (EPSILON, GAMMA, _ALPHA, ELEMENT_REDUCTION)},
     gradient=_gradient,
 )
