@@ -163,6 +163,7 @@ def _register_browser(app: Dash) -> None:
         Output({"nav": ALL}, "className"),
         Output("copy-link", "value"),
         Input("view", "data"),
+        Input("view-beside", "data"),
         Input("current", "data"),
         Input("url", "pathname"),
         Input("url", "search"),

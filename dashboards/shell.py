@@ -147,6 +147,9 @@ def shell(pages: Sequence[tuple[str, str]], user: str | None = None) -> dmc.Mant
             dcc.Store(id="scheme"),
             dcc.Store(id="document"),
             dcc.Store(id="view"),
+            # What a page keeps in the address by a second callback: of two that write to one
+            # store at about the same time, the browser acts on the later alone.
+            dcc.Store(id="view-beside"),
             dcc.Store(id="shown"),
             dcc.Store(id="go"),
             header,

@@ -64,16 +64,20 @@
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     view: {
-      address: function (view, current, path, search, ids) {
+      address: function (view, beside, current, path, search, ids) {
         const called = window.dash_clientside.callback_context.triggered;
-        const news = !opened || called.some(function (by) { return by.prop_id === "view.data"; });
+        const first = !opened;
         opened = true;
-        if (news && view && view.path === window.location.pathname) {
-          const query = merged(view.query, view.whole);
-          window.history.replaceState(
-            window.history.state, "", window.location.pathname + query
-          );
-        }
+        [["view.data", view], ["view-beside.data", beside]].forEach(function (part) {
+          const told = part[1];
+          const news = first || called.some(function (by) { return by.prop_id === part[0]; });
+          if (news && told && told.path === window.location.pathname) {
+            const query = merged(told.query, told.whole);
+            window.history.replaceState(
+              window.history.state, "", window.location.pathname + query
+            );
+          }
+        });
         const query = carried(current);
         const links = ids.map(function (id) {
           return id.nav === "/" || !query ? id.nav : id.nav + "?" + query;

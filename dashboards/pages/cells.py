@@ -189,7 +189,7 @@ def _register_rows(app: Dash, source: Source) -> None:
 
 def _register_order(app: Dash) -> None:
     @app.callback(
-        Output("view", "data", allow_duplicate=True),
+        Output("view-beside", "data", allow_duplicate=True),
         Input("cells-order", "data"),
         State("current", "data"),
         prevent_initial_call=True,

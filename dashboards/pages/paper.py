@@ -131,7 +131,7 @@ def register(app: Dash, source: Source) -> None:
             "document": Output("paper-document", "children"),
             "command": Output("paper-command", "children"),
             "notice": Output("paper-table-notice", "children"),
-            "view": Output("view", "data", allow_duplicate=True),
+            "view": Output("view-beside", "data", allow_duplicate=True),
         },
         inputs={
             "table": Input("paper-table", "value"),

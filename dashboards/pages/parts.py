@@ -123,7 +123,10 @@ def command(text: str, name: str) -> html.Div:
 
 def address(path: str, view: View, *, whole: bool = True) -> dict[str, Any]:
     """Return what a page's callback gives to ``Output("view", "data")``: its view, kept in the
-    address. With ``whole=False`` settings that ``view`` does not name stay as they are."""
+    address. With ``whole=False`` settings that ``view`` does not name stay as they are.
+
+    A page with a second callback of the kind gives it ``Output("view-beside", "data")``.
+    """
     return {"path": path, "query": view.query(), "whole": whole}
 
 

@@ -107,6 +107,22 @@ def test_a_box_over_an_axis_filters_the_table(visit, serve_app, store_url) -> No
     )
 
 
+def test_the_address_keeps_what_two_callbacks_say_at_once(visit, serve_app, store_url) -> None:
+    page = visit(serve_app(store_url)).open("/cells?sweep=finished&loss=sigmoid_f1")
+    wait_for_text(page, "#cells-facts", "6 cells")
+    page.wait_for_function("() => location.search.includes('t=')")
+    page.evaluate(
+        """() => ["view", "view-beside"].forEach((store, i) =>
+            dash_clientside.set_props(store, {data: {
+              path: "/cells", whole: false,
+              query: ["?cells.filter=eta%3A0..0", "?cells.sort=slope.desc"][i]
+            }}))"""
+    )
+    page.wait_for_function("() => location.search.includes('cells.sort=slope.desc')")
+    assert query(page)["cells.filter"] == "eta:0..0"
+    assert query(page)["loss"] == "sigmoid_f1"
+
+
 def test_the_sliders_of_the_loss_redraw_in_the_browser_as_numpy_does(
     visit, serve_app, store_url
 ) -> None:
