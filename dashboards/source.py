@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
+from dashboards.ahead import Ahead
 from dashboards.answers import Answers
 from storage import frames
 from storage.errors import RecordError, StoreError, SweepNotFoundError
@@ -55,6 +56,7 @@ class Source:
         self._url = store if isinstance(store, str) else None
         self._store = None if isinstance(store, str) else store
         self._answers = Answers(_KEPT_BYTES)
+        self._ahead = Ahead()
         self._table: pd.DataFrame | None = None
         self._words: dict[str, str] = {}
         self._fresh_until = 0.0
@@ -65,6 +67,7 @@ class Source:
 
     def close(self) -> None:
         """Close the store if it was opened here; the next question opens it anew."""
+        self._ahead.drop()
         with self._lock:
             if self._url is not None and self._store is not None:
                 self._store.close()
@@ -197,6 +200,15 @@ class Source:
             make: makes it, such as a figure from its data.
         """
         return self._answers.get((sweep, self.token(sweep), *question), make)
+
+    def soon(self, make: Callable[[], object]) -> None:
+        """Have what will probably be asked for next made and kept by then.
+
+        Args:
+            make: asks for it, by `keep` or `ask`; of several wishes at about the same time only
+                the latest is heard.
+        """
+        self._ahead.wish(make)
 
     def read(self, load: Callable[[Store], T]) -> T:
         """Return what ``load`` reads of the whole store now; nothing is kept."""

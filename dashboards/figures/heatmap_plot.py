@@ -149,6 +149,8 @@ def _draw_axes(
         drawn.showline = drawn.showgrid = False
         drawn.ticks, drawn.ticklen = "" if axis.parameter is None else "outside", 4
         drawn.fixedrange = True
+        # There is room for every label: the browser need not measure which would be cut.
+        drawn.ticklabeloverflow = "allow"
 
 
 def axis_ticks(axis: Axis, space: float, *, across: bool) -> tuple[list[float], list[str], int]:

@@ -231,14 +231,22 @@ def _register_drawing(app: Dash, source: Source) -> None:
             "fix": Output("map-fix", "children"),
             "view": Output("view", "data", allow_duplicate=True),
         },
-        inputs={"asked": ASKED, "context": Input("map-context", "data")},
+        inputs={
+            "asked": ASKED,
+            "context": Input("map-context", "data"),
+            "before": State("map-drawn", "data"),
+        },
         prevent_initial_call=True,
     )
-    def draw(asked: dict[str, Any], context: dict[str, Any] | None) -> dict[str, Any]:
+    def draw(
+        asked: dict[str, Any], context: dict[str, Any] | None, before: int | None
+    ) -> dict[str, Any]:
         if not parts.is_ready(context):
             raise PreventUpdate
         try:
-            return _kept_drawing(source, asked["sweep"], asked_view(source, asked), context)
+            drawing = _kept_drawing(source, asked["sweep"], asked_view(source, asked), context)
+            _draw_ahead(source, asked, context, before)
+            return drawing
         except Exception as error:
             kept = dict.fromkeys(_OUTPUTS, no_update) | {"words": [no_update] * 3}
             return kept | {
@@ -262,6 +270,19 @@ def _kept_drawing(
 
     look = (context["scheme"], context["viewport"])
     return source.keep(sweep, ("map drawing", view.query(), *look), make)
+
+
+def _draw_ahead(
+    source: Source, asked: Mapping[str, Any], context: Mapping[str, Any], before: int | None
+) -> None:
+    """Of a slider that moves step by step, have the next step drawn before it is asked for."""
+    sweep, position = asked["sweep"], asked["position"]
+    if before is None or abs(position - before) != 1:
+        return
+    following = 2 * position - before
+    if 0 <= following < len(source.sweep(sweep).thresholds):
+        view = asked_view(source, {**asked, "position": following})
+        source.soon(lambda: _kept_drawing(source, sweep, view, context))
 
 
 def _drawing(
