@@ -69,6 +69,7 @@ def compare_data(
     threshold: float | None = None,
     x: str | None = None,
     y: str | None = None,
+    held: Mapping[str, Any] | None = None,
     reading: Reading | None = None,
 ) -> CompareData:
     """Collect the maps of one loss in two sweeps, on one scale.
@@ -86,10 +87,12 @@ def compare_data(
         threshold: a threshold in (0, 1), the nearest kept one of each sweep is read; each sweep's
             objective's by default.
         x: hyperparameter across; y: hyperparameter upwards. As for a map by default.
+        held: value of each other varying setting, or ``"average"``, in both; by default each slice
+            goes through its own sweep's best cell.
         reading: ``value`` or ``regret``; by default regret where the datasets differ.
 
     Raises:
-        FigureError: a loss, metric or axis that one of the sweeps does not have.
+        FigureError: a loss, metric, axis or slice that one of the sweeps does not have.
         StoreError: the store cannot be read, or has no such sweep.
 
     Source: Welch (1947), Biometrika 34, for the interval; the paper carries VOC's optimum over to
@@ -104,11 +107,11 @@ def compare_data(
             f"Common: {', '.join(common) or 'none'}."
         )
     first = heatmap_data(
-        source, a, loss=loss, metric=name, split=split, threshold=threshold, x=x, y=y
-    )
+        source, a, loss=loss, metric=name, split=split, threshold=threshold, x=x, y=y, held=held,
+    )  # fmt: skip
     second = heatmap_data(
         source, b, loss=loss, metric=name, split=split, threshold=threshold,
-        x=first.x.parameter, y=first.y.parameter,
+        x=first.x.parameter, y=first.y.parameter, held=held,
     )  # fmt: skip
     same = info_a.dataset_fingerprint == info_b.dataset_fingerprint
     chosen: Reading = reading or ("value" if same else "regret")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboards.figures.compare import (
@@ -17,7 +17,8 @@ from dashboards.figures.compare import (
     transfer_sentences,
 )
 from dashboards.figures.compare_plot import plot_compare
-from dashboards.figures.grid import FigureError
+from dashboards.figures.grid import FigureError, Settings, choose_slice
+from dashboards.figures.heatmap_cells import load_plan
 from dashboards.naming import mean_sd_text, score_text, settings_text, short_encoder, threshold_text
 from dashboards.pages import controls, parts
 from dashboards.pages.tables import number_column, table, text_column
@@ -111,6 +112,8 @@ def layout(source: Source, sweep: str, view: View) -> html.Div | html.Section:
                 help=_transfer_help(),
             ),
             parts.context("compare"),
+            # Chosen on the map, and in the address of this page.
+            dcc.Store(id="compare-axes", data={"x": view.x, "y": view.y, "held": dict(view.held)}),
         ]
     )
 
@@ -186,6 +189,7 @@ def register(app: Dash, source: Source) -> None:
             "reading": Input("compare-read", "value"),
             "position": Input("compare-threshold", "value"),
             "context": Input("compare-context", "data"),
+            "axes": State("compare-axes", "data"),
             "sweep": State("current", "data"),
         },
         prevent_initial_call="initial_duplicate",
@@ -198,6 +202,7 @@ def register(app: Dash, source: Source) -> None:
         reading: str,
         position: int,
         context: dict[str, Any] | None,
+        axes: dict[str, Any],
         sweep: str,
     ) -> dict[str, Any]:
         if not parts.is_ready(context):
@@ -210,7 +215,7 @@ def register(app: Dash, source: Source) -> None:
                 )
             threshold = float(source.sweep(sweep).thresholds[position])
             return _compared(
-                source, (sweep, other), loss, metric, split, reading, threshold, context
+                source, (sweep, other), loss, metric, split, reading, threshold, axes, context
             )
         except Exception as error:
             kept: dict[str, Any] = dict.fromkeys(_KEPT, no_update) | {"words": [no_update] * 3}
@@ -229,9 +234,11 @@ def _compared(
     split: str,
     reading: str,
     threshold: float,
+    axes: dict[str, Any],
     context: dict[str, Any],
 ) -> dict[str, Any]:
     a, b = sweeps
+    known = _axes_of_both(source, sweeps, loss, axes)
     data = compare_data(
         source,
         a,
@@ -241,10 +248,11 @@ def _compared(
         split=split,
         threshold=threshold,
         reading=reading or None,  # type: ignore[arg-type]
+        **known,
     )
-    view = View(sweep=a, loss=loss, metric=metric, split=split, threshold=threshold).having(
-        compare_with=b, compare_read=reading
-    )
+    view = View(
+        sweep=a, loss=loss, metric=metric, split=split, threshold=threshold, **known
+    ).having(compare_with=b, compare_read=reading)
     text = compare_text(data)
     return {
         "figure": plot_compare(
@@ -266,6 +274,30 @@ def _compared(
         ],
         "view": parts.address(PATH, view, whole=False),
     }
+
+
+def _axes_of_both(
+    source: Source, sweeps: tuple[str, str], loss: str, axes: dict[str, Any]
+) -> dict[str, Any]:
+    """Of the axes and slices asked for, those that both sweeps have: another loss or sweep may
+    have been chosen since."""
+    settings = [load_plan(source, sweep, loss).settings for sweep in sweeps]
+    both = set(settings[0].names) & set(settings[1].names)
+    held = {
+        name: value
+        for name, value in axes["held"].items()
+        if name in both and all(_has(each, name, value) for each in settings)
+    }
+    x, y = (axes[name] if axes[name] in both else None for name in ("x", "y"))
+    return {"x": x, "y": y, "held": held}
+
+
+def _has(settings: Settings, name: str, value: str) -> bool:
+    try:
+        choose_slice(settings, (), {name: value}, None)
+    except FigureError:
+        return False
+    return True
 
 
 def _row(row: Any) -> dict[str, str]:

@@ -10,6 +10,20 @@ from dashboards.view import View
 from storage.errors import StoreError
 from sweeps.wording import suggestion
 
+# Pages and other words for figures, as someone would ask for them.
+_OTHER_WORDS = {
+    "heatmap": "map",
+    "contour": "map",
+    "boxplot": "losses",
+    "boxplots": "losses",
+    "curves": "thresholds",
+    "learning": "objective",
+    "cells": "parallel",
+    "sensitivity": "shares",
+    "importances": "shares",
+    "datasets": "classes",
+}
+
 
 def figure_kinds() -> dict[str, FigureKind]:
     """Return every figure by its name."""
@@ -32,8 +46,8 @@ def draw(source: Source, name: str, view: View) -> Drawing:
     kinds = figure_kinds()
     if name not in kinds:
         raise FigureError(
-            f"A figure must be one of {', '.join(kinds)}, but got '{name}'. "
-            + suggestion(name, kinds)
+            f"There is no figure '{name}'. {suggestion(name, kinds, _OTHER_WORDS)} "
+            "What each shows: sigmoidf1 figure."
         )
     return kinds[name].make(source, find_sweep(source, view.sweep), view)
 

@@ -178,6 +178,9 @@ def _compare(source: Source, sweep: str, view: View) -> Drawing:
         metric=view.metric,
         split=view.split or "validation",
         threshold=view.threshold,
+        x=view.x,
+        y=view.y,
+        held=view.held,
         reading=view.extra.get("compare.read") or None,  # type: ignore[arg-type]
     )
     return _drawn(lambda scheme: plot_compare(data, scheme=scheme), compare_text(data))

@@ -37,7 +37,10 @@ from dashboards.figures.loss_shape_scores import (
     sigmoid,
     sigmoid_gradient,
 )
+from dashboards.pages.compare import _axes_of_both
 from dashboards.source import Source
+from dashboards.takeaway.catalogue import draw
+from dashboards.view import View
 
 A, B = "movie-genres", "finished"
 
@@ -47,6 +50,31 @@ def seeds_at(source: Source, sweep: str, beta: float, eta: float) -> np.ndarray:
     own = cells[(cells["param_beta"] == beta) & (cells["param_eta"] == eta)]["cell_id"].item()
     rows = source.scores(sweep, "sigmoid_f1", "weighted_f1", "test", None)
     return rows[(rows["cell_id"] == own) & (rows["state"] == "complete")]["value"].to_numpy()
+
+
+def test_axes_and_slices_are_those_asked_for_in_both(source: Source) -> None:
+    chosen = {"x": "gamma_neg", "y": "clip", "held": {"gamma_pos": 1.0}}
+    data = compare_data(source, A, B, loss="asl", split="test", **chosen)
+    for each in (data.a, data.b):
+        assert (each.x.parameter, each.y.parameter) == ("gamma_neg", "clip")
+        assert each.held["gamma_pos"] == 1.0
+    other = compare_data(
+        source, A, B, loss="asl", split="test", **{**chosen, "held": {"gamma_pos": 0.0}}
+    )
+    assert not np.allclose(data.a.mean, other.a.mean, equal_nan=True)
+    view = View(A, "asl", split="test", **chosen).having(compare_with=B)
+    assert "γ⁺ 1" in draw(source, "compare", view).text.caption
+    # The page drops what another loss or sweep, chosen since, does not have.
+    asked = {"x": "gamma_neg", "y": "beta", "held": {"gamma_pos": "1.0", "clip": "0.3"}}
+    kept = _axes_of_both(source, (A, B), "asl", asked)
+    assert kept == {"x": "gamma_neg", "y": None, "held": {"gamma_pos": "1.0"}}
+    with pytest.raises(FigureError, match="clip"):
+        compare_data(source, A, B, loss="asl", x="gamma_neg", held={"clip": 0.3})
+
+
+def test_a_figure_is_found_by_other_words(source: Source) -> None:
+    with pytest.raises(FigureError, match="no figure 'curves'. Did you mean 'thresholds'"):
+        draw(source, "curves", View(A))
 
 
 def test_the_difference_is_over_common_settings_with_welchs_interval(source: Source) -> None:
