@@ -17,6 +17,7 @@ SPACINGS: tuple[Spacing, ...] = ("even", "true", "log")
 MOST_VALUES = 320
 BINS = 40
 _FILLED = 0.1
+_LONG_LABEL = 6
 _DECADES = 100.0
 
 
@@ -34,8 +35,16 @@ class Axis(NamedTuple):
 
     @property
     def labels(self) -> list[str]:
-        """The values as written on the axis."""
-        return [setting_text(value) for value in self.values]
+        """The values as written on the axis: long ones in three digits, if these tell them apart.
+
+        The text for the pointer has them whole.
+        """
+        whole = [setting_text(value) for value in self.values]
+        short = [
+            text if len(text) <= _LONG_LABEL else self.short_label(position)
+            for position, text in enumerate(whole)
+        ]
+        return short if len(set(short)) == len(set(whole)) else whole
 
     def label(self, position: int) -> str:
         """Return what one position stands for: a value, or ``0.1 to 0.2`` for a bin."""

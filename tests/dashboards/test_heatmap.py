@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dashboards.figures import marks
+from dashboards.figures.axes import Axis
 from dashboards.figures.colour_range import colour_range
 from dashboards.figures.grid import FigureError, thin_labels
 from dashboards.figures.heatmap import heatmap_data
@@ -252,3 +253,9 @@ def test_each_mark_has_a_legend_picture(kind, scheme) -> None:
     from dashboards.theme import get_theme
 
     ElementTree.fromstring(marks.legend_svg(kind, get_theme(scheme)))
+
+
+def test_long_values_are_written_in_three_digits_where_these_tell_them_apart() -> None:
+    assert Axis("lr", (0.0001, 0.000316228, 0.001)).labels == ["0.0001", "0.000316", "0.001"]
+    assert Axis("beta", (1.23456, 1.23478)).labels == ["1.23456", "1.23478"]
+    assert Axis("input", ("logits", "tanh_logits")).labels == ["logits", "tanh_logits"]
