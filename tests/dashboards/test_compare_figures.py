@@ -73,7 +73,7 @@ def test_axes_and_slices_are_those_asked_for_in_both(source: Source) -> None:
 
 
 def test_a_figure_is_found_by_other_words(source: Source) -> None:
-    with pytest.raises(FigureError, match="no figure 'curves'. Did you mean 'thresholds'"):
+    with pytest.raises(FigureError, match=r"no figure 'curves'\. Did you mean 'thresholds'"):
         draw(source, "curves", View(A))
 
 
