@@ -28,7 +28,7 @@ from sweeps.pack_training import PackData, training_settings
 from sweeps.packs import PackLimits, group_key, shared_settings
 from sweeps.plan import Plan
 
-_VERSIONS = ("torch", "transformers", "timm", "ray", "optuna", "numpy", "sqlalchemy")
+_VERSIONS = ("torch", "transformers", "timm", "ray", "optuna", "numpy", "numba", "sqlalchemy")
 _EXAMPLES_A_STEP = 24  # a step of the optimiser takes as long as training on so many examples
 
 

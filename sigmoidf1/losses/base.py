@@ -110,6 +110,23 @@ class Hyperparameter:
         )
 
 
+# (overlap, total, positives, number of terms) -> (loss, d loss/d overlap, d loss/d total)
+Ratio = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class SmoothForm:
+    """What a loss of the smooth confusion matrix is made of, for passes that are fused.
+
+    Args:
+        ratio: the loss and its derivatives from the sums Σ S y, Σ S and Σ y over the batch.
+        mirrored: the scores are 1 - S(u), which is S with the opposite slope.
+    """
+
+    ratio: Ratio
+    mirrored: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loss:
     """A loss under a name: its function, its hyperparameters and, if any, its closed form.
@@ -124,6 +141,7 @@ class Loss:
         source: paper and equation.
         gradient: the closed form over packed columns, with the arguments and results of
             :func:`autograd_gradient` less the loss itself; ``None`` leaves it to autograd.
+        smooth: its parts, of a loss that is a ratio of the smooth confusion matrix.
         f1_family: the loss lies in [0, 1] unless it diverges: beyond 10 it counts as diverged.
         presets: name -> hyperparameters fixed by it.
 
@@ -146,6 +164,7 @@ class Loss:
     summary: str = ""
     source: str = ""
     gradient: PackedGradient | None = None
+    smooth: SmoothForm | None = None
     f1_family: bool = False
     presets: Mapping[str, Mapping[str, float | str]] = field(default_factory=dict)
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from sigmoidf1.losses.arguments import Number, logits_and_targets, number
-from sigmoidf1.losses.base import Hyperparameter, Loss
+from sigmoidf1.losses.base import Hyperparameter, Loss, Ratio, SmoothForm
 from sigmoidf1.losses.columns import spread, sum_classes
 
 EPSILON = 1e-16
@@ -51,9 +51,6 @@ REDUCTION = Hyperparameter(
     choices=("per_class", "pooled"),
 )
 SMOOTH = {rule.name: rule for rule in (BETA, ETA, INPUT, REDUCTION)}
-
-# (overlap, total, positives, number of terms) -> (loss, d loss/d overlap, d loss/d total)
-Ratio = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor, Tensor]]
 
 
 def f1_ratio(
@@ -90,8 +87,39 @@ def ratio_gradient(
     A ratio of sums has the gradient a y + b, with rows a and b.
     """
     product = torch.mul(scores, targets)
-    overlap, total, positives = product.sum(0), scores.sum(0), targets.sum(0)
-    terms = len(scores)
+    loss, by_overlap, by_total = ratio_rows(
+        ratio,
+        (product.sum(0), scores.sum(0), targets.sum(0)),
+        terms=len(scores),
+        num_heads=num_heads,
+        num_classes=num_classes,
+        reduction=reduction,
+        slope=slope,
+    )
+    return loss, torch.addcmul(by_total, targets, by_overlap, out=product)
+
+
+def ratio_rows(
+    ratio: Ratio,
+    sums: tuple[Tensor, Tensor, Tensor],
+    *,
+    terms: int,
+    num_heads: int,
+    num_classes: int,
+    reduction: str,
+    slope: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses (H,) and the rows (W,) by which targets, and 1, enter the gradient by the scores.
+
+    Args:
+        ratio: of the loss.
+        sums: overlap, total and positives of every column, each (W,).
+        terms: examples of the batch.
+        num_heads, num_classes: H and C.
+        reduction: ``per_class`` or ``pooled``.
+        slope: (W,) a factor of both rows.
+    """
+    overlap, total, positives = sums
     if reduction == "pooled":
         loss, by_overlap, by_total = ratio(
             sum_classes(overlap, num_heads, num_classes),
@@ -99,7 +127,7 @@ def ratio_gradient(
             sum_classes(positives, num_heads, num_classes),
             terms * num_classes,
         )
-        width = scores.shape[1]
+        width = len(overlap)
         by_overlap = spread(by_overlap, num_classes, width)
         by_total = spread(by_total, num_classes, width)
     else:
@@ -108,7 +136,7 @@ def ratio_gradient(
         by_overlap, by_total = by_overlap / num_classes, by_total / num_classes
     if slope is not None:
         by_overlap, by_total = by_overlap * slope, by_total * slope
-    return loss, torch.addcmul(by_total, targets, by_overlap, out=product)
+    return loss, by_overlap, by_total
 
 
 def smooth_loss(
@@ -174,5 +202,6 @@ def smooth_metric(
         function=function,
         hyperparameters=SMOOTH,
         gradient=partial(smooth_gradient, ratio, mirrored=mirrored),
+        smooth=SmoothForm(ratio, mirrored),
         f1_family=True,
     )

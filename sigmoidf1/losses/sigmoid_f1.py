@@ -28,7 +28,7 @@ from functools import partial
 from torch import Tensor
 
 from sigmoidf1.losses.arguments import Number
-from sigmoidf1.losses.base import Loss
+from sigmoidf1.losses.base import Loss, SmoothForm
 from sigmoidf1.losses.confusion import SMOOTH, f1_ratio, smooth_gradient, smooth_loss
 
 _READINGS = {
@@ -105,6 +105,7 @@ LOSS = Loss(
     function=sigmoid_f1,
     hyperparameters=SMOOTH,
     gradient=partial(smooth_gradient, f1_ratio),
+    smooth=SmoothForm(f1_ratio),
     f1_family=True,
     presets=PRESETS,
 )

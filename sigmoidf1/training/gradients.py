@@ -49,6 +49,14 @@ def loss_and_gradient(
     return losses, gradient, rows
 
 
+def group_gradient(
+    logits: Tensor, targets: Tensor, tile: Tile, group: LossGroup
+) -> tuple[Tensor, Tensor]:
+    """Losses (slots,) of one loss over the whole width, and their gradient (B, width)."""
+    losses, gradient, _ = _of_group(logits, targets, tile, group, {})
+    return losses, gradient
+
+
 def _of_group(
     logits: Tensor, targets: Tensor, tile: Tile, group: LossGroup, learned: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

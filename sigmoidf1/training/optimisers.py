@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sigmoidf1.training.fused import FusedStep
 from sigmoidf1.training.schedules import StepRates
 from sigmoidf1.training.settings import TrainingSettings
 
@@ -63,30 +64,50 @@ class PackedOptimiser:
         for step in self._steps:
             step.fill_(count)
 
-    def step(self, gradients: list[Tensor], rates: StepRates) -> None:
-        """One update from the gradients with respect to ``w`` (overwritten when L2 decays)."""
+    def step(
+        self, gradients: list[Tensor], rates: StepRates, fused: FusedStep | None = None
+    ) -> None:
+        """One update from the gradients with respect to ``w`` (overwritten when L2 decays).
+
+        Args:
+            gradients: of the parameters, in their order.
+            rates: the schedule's.
+            fused: takes the step of the first parameter, the weights.
+        """
+        first = 0 if fused is None else 1
         if self._decay is not None:
-            for parameter, gradient, decay in zip(
-                self._parameters, gradients, self._decay, strict=True
-            ):
+            for place, decay in enumerate(self._decay):
                 if self._kind == "adamw":
-                    parameter.mul_(1.0 - rates.factor * decay)
-                else:
-                    gradient.addcmul_(parameter, decay)
+                    self._parameters[place].mul_(1.0 - rates.factor * decay)
+                elif place >= first:
+                    gradients[place].addcmul_(self._parameters[place], decay)
         if self._kind == "sgd":
             self._sgd(gradients, rates)
             return
         for count in self._steps:
             count.add_(1)
+        beta1 = BETA1 if rates.momentum is None else rates.momentum
+        if fused is not None:
+            coupled = self._decay is not None and self._kind == "adam"
+            fused.adam(
+                gradients[0],
+                self._means[0],
+                self._squares[0],
+                self._decay[0] if self._decay is not None and coupled else None,
+                count=self.steps_done,
+                rate=rates.factor,
+                betas=(beta1, BETA2),
+                eps=EPS,
+            )
         torch._fused_adam_(
-            self._parameters,
-            gradients,
-            self._means,
-            self._squares,
+            self._parameters[first:],
+            gradients[first:],
+            self._means[first:],
+            self._squares[first:],
             [],
-            self._steps,
+            self._steps[first:],
             lr=rates.factor,
-            beta1=BETA1 if rates.momentum is None else rates.momentum,
+            beta1=beta1,
             beta2=BETA2,
             weight_decay=0.0,
             eps=EPS,

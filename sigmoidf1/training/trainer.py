@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sigmoidf1.losses.columns import sum_classes, sum_examples
 from sigmoidf1.training.columns import ColumnBlock
+from sigmoidf1.training.fused import make_fused_step
 from sigmoidf1.training.gradients import loss_and_gradient
 from sigmoidf1.training.heads import make_heads
 from sigmoidf1.training.optimisers import PackedOptimiser
@@ -64,6 +65,7 @@ class TileTrainer:
             [lr[name] for name in names],
             [decay[name] for name in names],
         )
+        self._fused = make_fused_step(tile, settings, self._scaled, lr)
         self._average = (
             {name: values.clone() for name, values in self._scaled.items()}
             if settings.ema_decay
@@ -86,23 +88,31 @@ class TileTrainer:
             rates: the schedule's.
             measured: keep the norms of the heads' gradients for :meth:`gradient_norms`.
         """
+        if self._fused is not None:
+            losses, gradients = self._fused.gradients(inputs, targets, self._spread(targets))
+        else:
+            losses, gradients = self._gradients(inputs, targets)
+        if measured:
+            self._norms.append(self._norms_of(gradients[: len(self._head.blocks)]))
+        self._optimiser.step(gradients, rates, self._fused)
+        if self._average is not None:
+            for name, average in self._average.items():
+                average.lerp_(self._scaled[name], 1.0 - self._settings.ema_decay)
+        self._losses.append(losses)
+        self._sizes.append(len(inputs))
+
+    def _gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Losses (slots,) of a batch and the gradients of all blocks."""
         logits = self._head.training_scores(inputs, self._scaled, self._lr)
         learned = self._learned(self._scaled)
         losses, gradient, rows = loss_and_gradient(
             logits, self._spread(targets), self.tile, learned
         )
         gradients = self._head.gradients(inputs, gradient, self._scaled, self._lr)
-        if measured:
-            self._norms.append(self._norms_of(gradients))
         for name, row in rows.items():
             # beta is learned as beta_0 exp(theta), which keeps its sign; eta as eta_0 + theta.
             gradients.append(row * learned[name] if name == "beta" else row)
-        self._optimiser.step(gradients, rates)
-        if self._average is not None:
-            for name, average in self._average.items():
-                average.lerp_(self._scaled[name], 1.0 - self._settings.ema_decay)
-        self._losses.append(losses)
-        self._sizes.append(len(inputs))
+        return losses, gradients
 
     def end_epoch(self) -> Tensor:
         """Mean loss (slots,) of the epoch's batches, weighted by their size."""
@@ -142,6 +152,8 @@ class TileTrainer:
         for mine, theirs in zip(self._state(), other._state(), strict=True):
             for block, old in zip(self.blocks, other.blocks, strict=True):
                 block.heads(mine[block.name])[slot] = old.heads(theirs[block.name])[other_slot]
+        if self._fused is not None:
+            self._fused.weights_changed()
         self._optimiser.steps_done = other._optimiser.steps_done
         self._head.continue_from(other._head)
 

@@ -18,11 +18,12 @@ _NAMES = {
     "torch": "torch",
     "ray": "Ray",
     "numpy": "numpy",
+    "numba": "Numba",
 }
 
 
 def read_versions() -> dict[str, str]:
-    """What this process computes with: ``code``, ``python``, ``torch``, ``ray``, ``numpy``.
+    """What this process computes with: code, Python, torch, Ray, NumPy and Numba.
 
     ``code`` is the version with a hash of what the workers run, so that two source trees of one
     version are told apart; it is ``missing`` where the packages cannot be imported. Of Python the
@@ -57,7 +58,7 @@ def read_versions() -> dict[str, str]:
     return {
         "code": code(),
         "python": ".".join(platform.python_version_tuple()[:2]),
-        **{name: installed(name) for name in ("torch", "ray", "numpy")},
+        **{name: installed(name) for name in ("torch", "ray", "numpy", "numba")},
     }
 
 

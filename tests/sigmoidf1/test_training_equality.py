@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,12 +45,14 @@ def data() -> Data:
     return make_data()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_packed_equals_alone_bit_for_bit(data, loss):
+def test_packed_equals_alone_bit_for_bit(data, loss, precision):
+    settings = replace(SETTINGS, precision=precision)
     config = HeadConfig(loss=loss, lr=3e-3, weight_decay=1e-3)
-    alone = train(data, [config], SETTINGS)
-    first = train(data, [config, *mates()], SETTINGS)
-    last = train(data, [*mates(), config], SETTINGS)
+    alone = train(data, [config], settings)
+    first = train(data, [config, *mates()], settings)
+    last = train(data, [*mates(), config], settings)
     assert bits(alone, 0) == bits(first, 0) == bits(last, -1)
 
 

@@ -93,7 +93,7 @@ def test_the_board_forgets_runs_that_do_not_ask(monkeypatch):
 
 def test_versions_that_differ_are_named_with_what_to_do():
     ours = read_versions()
-    assert set(ours) == {"code", "python", "torch", "ray", "numpy"}
+    assert set(ours) == {"code", "python", "torch", "ray", "numpy", "numba"}
     compare(ours, dict(ours), "node-a")
     with pytest.raises(SweepError, match=r"node node-b torch is .* here and 1\.2\.3 there\. Use"):
         compare(ours, {**ours, "torch": "1.2.3"}, "node-b")
