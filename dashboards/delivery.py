@@ -20,6 +20,7 @@ _FILES = ("/assets/", "/_dash-component-suites/")
 _GRID = re.compile(r'<script src="([^"]*/dash_ag_grid\.[^"]*)"></script>')
 # Old browsers need the whole of it, those that this app is for (see docs/dashboard.md) one part.
 _POLYFILL = re.compile(r'<script src="[^"]*/polyfill@[^"]*"></script>')
+_GRAPH_READY = "graph-ready.js"
 _RUNTIME = "regenerator-runtime.js"
 # Dash's own table: the pages use AG Grid.
 _TABLE = re.compile(r'<script src="[^"]*/dash_table/[^"]*"></script>')
@@ -45,7 +46,8 @@ class LeanDash(Dash):
         scripts = _TABLE.sub("", _POLYFILL.sub(runtime, scripts))
         prefix = self.config.requests_pathname_prefix
         graph = f'<script src="{prefix}_dash-component-suites/{_GRAPH}"></script>'
-        return str(super().interpolate_index(**kwargs | {"scripts": scripts + graph}))
+        ready = f'<script src="{self.early_asset(_GRAPH_READY)}"></script>'
+        return str(super().interpolate_index(**kwargs | {"scripts": scripts + graph + ready}))
 
     def early_asset(self, name: str) -> str:
         """Return the address of a script of `assets/early`, which changes when the file does."""
