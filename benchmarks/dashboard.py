@@ -201,7 +201,6 @@ def viewers(url: str, base: str, bodies: list[str], count: int, seconds: float) 
         seconds: for how long.
     """
     callback = f"{base}/_dash-update-component"
-    stop = time.monotonic() + seconds
     waits: list[float] = []
     errors: list[str] = []
 
@@ -233,6 +232,9 @@ def viewers(url: str, base: str, bodies: list[str], count: int, seconds: float) 
     writer = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=here
     )
+    assert writer.stdout is not None
+    writer.stdout.readline()  # its sweep is there
+    stop = time.monotonic() + seconds
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -258,6 +260,7 @@ def write(url: str, seconds: float) -> None:
         store.plan(sweep_id, grid(2000), range(N_SEEDS))
         waiting = [each.replicate_id for each in store.open_replicates(sweep_id)]
         made = result(range(PACK_SIZE), 0)
+        print("planned", flush=True)
         while time.monotonic() < stop and waiting:
             ids, waiting = waiting[:PACK_SIZE], waiting[PACK_SIZE:]
             started = time.perf_counter()

@@ -124,7 +124,9 @@ def _register_following(app: Dash, source: Source) -> None:
         Output("strip-of", "data"),
         Output("store-notice", "children"),
         Input("tick", "n_intervals"),
-        Input("current", "data"),
+        # Not an input: the page that sets it waits for the catalog, and each would wait for the
+        # other while a drawing is under way.
+        State("current", "data"),
         State("catalog", "data"),
         State("token", "data"),
         State("strip-of", "data"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 from dashboards.facts import Fact
@@ -116,10 +117,11 @@ def datasets_section(source: Source, sweeps: Sequence[str]) -> str:
         return ""
     head = "<section class='sweep' aria-label='Across datasets'><h2>Across datasets</h2>"
     try:
-        found = source.ask(
+        found = source.compute(
             names[0],
             ("datasets", tuple(source.token(name) for name in names)),
-            lambda store: compare_datasets(store, names),
+            partial(compare_datasets, sweeps=names),
+            beside=names,
         )
     except (SweepError, StoreError) as error:
         return f"{head}<p class='panel'>No comparison: {escape(str(error))}</p></section>"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
 from dashboards.ahead import Ahead
 from dashboards.answers import Answers
+from dashboards.apart import compute_apart
 from storage import frames
 from storage.errors import RecordError, StoreError, SweepNotFoundError
 from storage.records import STATES, SweepInfo
@@ -22,6 +24,8 @@ from sweeps.sweep_status import read_status
 T = TypeVar("T")
 
 _KEPT_BYTES = 96 * 2**20
+# Statistics of so many replicates take several seconds, and are computed apart.
+_MANY_REPLICATES = 20_000
 # Of a sweep that is being written and takes long to read, reading takes at most this share.
 _READING_SHARE = 0.1
 _SHORT_READ_S, _LONGEST_HOLD_S = 0.25, 60.0
@@ -179,7 +183,7 @@ class Source:
         Raises:
             SweepError: the sweep has no cell.
         """
-        return self._kept(sweep, ("analysis",), lambda store: analyse_sweep(store, sweep))
+        return self.compute(sweep, ("analysis",), partial(analyse_sweep, sweep=sweep))
 
     def ask(self, sweep: str, question: tuple[Any, ...], load: Callable[[Store], T]) -> T:
         """Return what ``load`` reads of a sweep; kept under ``question`` until its rows change.
@@ -190,6 +194,33 @@ class Source:
             load: reads the answer from the open store.
         """
         return self._kept(sweep, question, load)
+
+    def compute(
+        self,
+        sweep: str,
+        question: tuple[Any, ...],
+        function: Callable[[Store], T],
+        *,
+        beside: Sequence[str] = (),
+    ) -> T:
+        """Return the answer to a question that takes long where the sweep is large.
+
+        It is as of `ask`; of a large sweep it is computed in a process of its own, and other
+        questions are answered meanwhile.
+
+        Args:
+            sweep: name of the sweep.
+            question: what is asked, hashable and unlike any other question of the sweep.
+            function: computes it; can be pickled.
+            beside: other sweeps that it reads.
+        """
+        if self._url is None or self._replicates_of((sweep, *beside)) < _MANY_REPLICATES:
+            return self._kept(sweep, question, function)
+        return self._kept(sweep, question, lambda _: compute_apart(str(self._url), function))
+
+    def _replicates_of(self, sweeps: Sequence[str]) -> int:
+        table = self.sweeps()
+        return int(table.loc[table["name"].isin(sweeps), "n_replicates"].sum())
 
     def keep(self, sweep: str, question: tuple[Any, ...], make: Callable[[], T]) -> T:
         """Return what ``make`` makes of other answers on a sweep; kept as they are.

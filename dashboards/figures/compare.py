@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -234,10 +235,11 @@ def transfer_data(source: Source, a: str, b: str, loss: str, metric: str) -> Tra
     See `sweeps.sensitivity.datasets.transfer_regret`.
     """
     # Either sweep may change: the answer is kept under the state of both.
-    return source.ask(
+    return source.compute(
         a,
         ("transfer", b, source.token(b), loss, metric),
-        lambda store: transfer_stored(store, [a, b], loss, metric=metric),
+        partial(transfer_stored, sweeps=[a, b], loss=loss, metric=metric),
+        beside=[b],
     )
 
 

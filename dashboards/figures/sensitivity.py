@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -59,13 +60,11 @@ def analysis_of(
     at = known_threshold(info, described, threshold)
     where = split or info.objective["split"]
     name = described["name"]
-    return source.ask(
+    return source.compute(
         sweep,
         ("statistics", chosen, name, where, at),
-        lambda store: analyse_stored(
-            store, sweep, chosen, metric=name, split=where, threshold=at
-        ),
-    )  # fmt: skip
+        partial(analyse_stored, sweep=sweep, loss=chosen, metric=name, split=where, threshold=at),
+    )
 
 
 def question_facts(question: Question, *more: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -67,10 +68,10 @@ def budget_data(
     described = describe_metric(info, metric or info.objective["metric"])
     at = known_threshold(info, described, threshold)
     name = described["name"]
-    found = source.ask(
+    found = source.compute(
         sweep,
         ("budget", name, at),
-        lambda store: compare_stored(store, sweep, metric=name, threshold=at, curves=False),
+        partial(compare_stored, sweep=sweep, metric=name, threshold=at, curves=False),
     )
     cut = info.objective["threshold"] if at is None else at
     return BudgetData(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -104,10 +105,11 @@ def transfer_data(
         reason = f"the store has {chosen} with this metric on one dataset only"
         return TransferData(chosen, name, tuple(others), (), {}, np.zeros((0, 0)), {}, 0, reason)
     tokens = tuple(source.token(other) for other in others)
-    found = source.ask(
+    found = source.compute(
         sweep,
         ("transfer", chosen, name, tokens),
-        lambda store: transfer_stored(store, others, chosen, metric=name),
+        partial(transfer_stored, sweeps=others, loss=chosen, metric=name),
+        beside=others,
     )
     return transfer_of(chosen, name, others, found)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
-from dashboards.figures.grid import FigureError, varying_parameters
+from dashboards.figures.grid import FigureError
+from dashboards.figures.heatmap_cells import load_plan
 from dashboards.figures.selection import describe_metric
 from dashboards.figures.sensitivity import analysis_of, question_facts
 from dashboards.naming import axis_name, threshold_text
@@ -100,6 +102,7 @@ def layout(source: Source, sweep: str, view: View) -> html.Div:
                 html.Div(id="sensitivity-words"),
             ),
             parts.context("sensitivity"),
+            dcc.Store(id="sensitivity-analysed"),
         ]
     )  # fmt: skip
 
@@ -114,6 +117,8 @@ def _panels(sweep: str, *names: str) -> html.Div:
         )
         for name in names
     ]
+    for name, panel in zip(names, panels, strict=True):
+        panel[f"sensitivity-{name}-facts"].children = "being computed …"
     return html.Div(panels, className="columns" if len(names) > 1 else "")
 
 
@@ -125,7 +130,7 @@ def _loading(content: Any) -> dcc.Loading:
 
 
 def _axes(source: Source, sweep: str, loss: str) -> list[dict[str, str]]:
-    names = varying_parameters(source.cells(sweep, loss))
+    names = load_plan(source, sweep, loss).settings.varying
     return [
         {"value": _AUTOMATIC, "label": _AUTOMATIC},
         *({"value": name, "label": axis_name(name)} for name in names),
@@ -144,8 +149,10 @@ _CONTROLS = (
 )
 
 
-def _asked(source: Source, values: tuple[Any, ...]) -> tuple[Asked, str, str]:
+def _asked(source: Source, values: Sequence[Any] | None) -> tuple[Asked, str, str]:
     """Return what the controls ask for, the colour scheme and the width of the page."""
+    if values is None:
+        raise PreventUpdate
     loss, metric, split, position, x, by, context, sweep = values
     # Without the token the sweep's state is not told yet, and all would be drawn twice.
     if not parts.is_ready(context) or not context.get("token") or sweep is None:
@@ -174,9 +181,12 @@ def _register_panel(app: Dash, source: Source, name: str, panel: Panel) -> None:
         Output(f"{name}-facts", "children"),
         Output(f"{name}-caption", "children"),
         Output(f"{name}-notice", "children"),
-        *_CONTROLS,
+        # Drawn once the statistics are there: a browser that waited for every panel at a time
+        # would have no connection left for another page.
+        Input("sensitivity-analysed", "data"),
+        prevent_initial_call=True,
     )
-    def redraw(*values: Any) -> tuple[Any, ...]:
+    def redraw(values: list[Any] | None) -> tuple[Any, ...]:
         asked, scheme, viewport = _asked(source, values)
         width = parts.WIDTHS[viewport]
         if panel.half and viewport == "wide":
@@ -215,6 +225,7 @@ def _register_words(app: Dash, source: Source) -> None:
         Output("sensitivity-threshold", "disabled"),
         Output("sensitivity-threshold-value", "children"),
         Output("view", "data", allow_duplicate=True),
+        Output("sensitivity-analysed", "data"),
         *_CONTROLS,
         prevent_initial_call="initial_duplicate",
     )
@@ -227,7 +238,7 @@ def _register_words(app: Dash, source: Source) -> None:
             curve = describe_metric(source.sweep(asked.sweep), asked.metric)["curve"]
             analysis = analysis_of(source, asked.sweep, **asked.settings())
         except Exception as error:
-            return (*[no_update] * 5, parts.notice(parts.sentence(error)), *[no_update] * 3)
+            return (*[no_update] * 5, parts.notice(parts.sentence(error)), *[no_update] * 4)
         at = analysis.question.threshold
         text = "does not enter" if at is None else threshold_text(at)
         return (
@@ -240,4 +251,5 @@ def _register_words(app: Dash, source: Source) -> None:
             not curve,
             text if curve or at is None else f"{text}, the only one kept",
             parts.address(PATH, view),
+            values,
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
@@ -121,6 +124,42 @@ def test_the_address_keeps_what_two_callbacks_say_at_once(visit, serve_app, stor
     page.wait_for_function("() => location.search.includes('cells.sort=slope.desc')")
     assert query(page)["cells.filter"] == "eta:0..0"
     assert query(page)["loss"] == "sigmoid_f1"
+
+
+@pytest.mark.parametrize(
+    ("path", "drawing"),
+    [
+        ("/compare?sweep=movie-genres&compare.with=finished", "compare-graph.figure"),
+        ("/sensitivity?sweep=movie-genres", "sensitivity-tiles.children"),
+    ],
+)
+def test_another_page_does_not_wait_for_a_drawing(
+    visit, serve_app, store_url, path, drawing
+) -> None:
+    watched = visit(serve_app(store_url))
+    page, held = watched.open("/about?sweep=movie-genres"), []
+
+    def hold(route: Any) -> None:
+        if drawing in json.loads(route.request.post_data)["output"]:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/_dash-update-component*", hold)
+    name = path[1:].partition("?")[0].capitalize()
+    navigation = page.get_by_role("navigation")
+    navigation.get_by_role("link", name=name, exact=True).click()
+    first = {"Compare": "#compare-graph", "Sensitivity": "#sensitivity-tiles"}[name]
+    page.wait_for_selector(first, state="attached")
+    end = time.monotonic() + 30
+    while not held:
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(2500)  # the store is looked at every two seconds
+    assert len(held) < 4  # a browser has six connections
+    navigation.get_by_role("link", name="Losses", exact=True).click()
+    page.wait_for_selector("#losses-graph .boxlayer", state="attached")
+    page.unroute_all(behavior="ignoreErrors")
 
 
 def test_the_sliders_of_the_loss_redraw_in_the_browser_as_numpy_does(

@@ -1,0 +1,77 @@
+"""Long computations in a process of their own, so that pages are answered meanwhile.
+
+Statistics of tens of thousands of cells keep Python's lock for many seconds: nobody's slider would
+move. A process costs two seconds to start, and gives its memory back when it ends.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar, cast
+
+from storage.errors import StoreError
+from storage.store import Store
+
+T = TypeVar("T")
+
+# One at a time: each may take a gigabyte.
+_TURN = threading.Lock()
+
+
+def compute_apart(url: str, function: Callable[[Store], T]) -> T:
+    """Return ``function(store)``, computed in another process on a store that it opens itself.
+
+    Args:
+        url: of the store; it is opened for reading only.
+        function: can be pickled, as a function of a module or a `functools.partial` of one can.
+
+    Raises:
+        StoreError: the process ended without an answer.
+        Exception: what ``function`` raises.
+    """
+    context = multiprocessing.get_context("spawn")
+    with _TURN:
+        receiving, sending = context.Pipe(duplex=False)
+        # A daemon ends with us; were we killed, it ends when it has nobody to answer.
+        process = context.Process(target=_work, args=(sending, url, function), daemon=True)
+        process.start()
+        sending.close()
+        try:
+            failed, answer = receiving.recv()
+        except EOFError:
+            process.join()
+            raise StoreError(
+                "Statistics of a large sweep are computed in a process of their own, but it ended "
+                f"without an answer (status {process.exitcode}). Perhaps memory ran out: run "
+                "`sigmoidf1 analyse` on a machine with more."
+            ) from None
+        finally:
+            receiving.close()
+        process.join()
+    if failed:
+        raise cast(Exception, answer)
+    return cast(T, answer)
+
+
+def _work(sending: Connection, url: str, function: Callable[[Store], Any]) -> None:
+    try:
+        with Store.open(url, create=False, read_only=True) as store:
+            answer: tuple[bool, Any] = False, function(store)
+    except Exception as error:
+        answer = True, error if _can_be_sent(error) else StoreError(str(error))
+    with suppress(BrokenPipeError):
+        sending.send(answer)
+    sending.close()
+
+
+def _can_be_sent(error: Exception) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    except Exception:
+        return False
+    return True
