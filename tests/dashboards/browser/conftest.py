@@ -95,25 +95,47 @@ def visit(chromium: Any) -> Iterator[Callable[..., Watched]]:
 
 
 @pytest.fixture(scope="session")
-def serve_app() -> Iterator[Callable[[str], str]]:
-    """Serve the app of a store by waitress in a thread; return its address."""
+def serve_wsgi() -> Iterator[Callable[[Any], str]]:
+    """Serve a WSGI app by waitress in a thread until all tests are over; return its address."""
     from waitress.server import create_server
 
+    servers = []
+    over = threading.Event()
+
+    def serve(server: Any) -> None:
+        # As server.run does, but left before its sockets are closed under it.
+        while not over.is_set():
+            server.asyncore.loop(
+                timeout=0.2, map=server._map, use_poll=server.adj.asyncore_use_poll, count=1
+            )
+
+    def start(app: Any) -> str:
+        server = create_server(app, host="127.0.0.1", port=0, threads=4)
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.effective_port}"
+
+    yield start
+    for server, _ in servers:
+        # What a closed page had asked for is answered first: its thread outlives the page.
+        server.task_dispatcher.shutdown(cancel_pending=True, timeout=20)
+    over.set()
+    for server, thread in servers:
+        thread.join(20)
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def serve_app(serve_wsgi: Callable[[Any], str]) -> Callable[[str], str]:
+    """Serve the app of a store; return its address, the same for the same store."""
     from dashboards.app import make_app
 
-    servers = []
     addresses: dict[str, str] = {}
 
     def start(url: str) -> str:
         if url not in addresses:
-            server = create_server(make_app(url).server, host="127.0.0.1", port=0, threads=4)
-            threading.Thread(target=server.run, daemon=True).start()
-            servers.append(server)
-            addresses[url] = f"http://127.0.0.1:{server.effective_port}"
+            addresses[url] = serve_wsgi(make_app(url).server)
         return addresses[url]
 
-    yield start
-    for server in servers:
-        # What a closed page had asked for is answered first: its thread outlives the page.
-        server.task_dispatcher.shutdown(cancel_pending=True, timeout=20)
-        server.close()
+    return start

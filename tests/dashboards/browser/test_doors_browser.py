@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from waitress.server import create_server
 
 from dashboards.app import make_app
 from dashboards.auth.access import open_access
@@ -34,14 +31,9 @@ def accounts(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def closed(store_url: str, accounts: Path) -> Iterator[str]:
+def closed(serve_wsgi: Any, store_url: str, accounts: Path) -> str:
     """The address of an app that demands a log-in."""
-    app = make_app(store_url, open_access(accounts, None)).server
-    server = create_server(app, host="127.0.0.1", port=0, threads=4)
-    threading.Thread(target=server.run, daemon=True).start()
-    yield f"http://127.0.0.1:{server.effective_port}"
-    server.task_dispatcher.shutdown(cancel_pending=True, timeout=20)
-    server.close()
+    return str(serve_wsgi(make_app(store_url, open_access(accounts, None)).server))
 
 
 def violations(page: Any) -> list[str]:
