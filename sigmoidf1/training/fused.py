@@ -13,7 +13,7 @@ environment alone, never on the pack, so a head's bits do not either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import ModuleType
 
@@ -46,6 +46,10 @@ def _may_fuse(settings: TrainingSettings, device: torch.device) -> bool:
         and settings.optimizer in ("adam", "adamw")
         and not settings.learn
     )
+
+
+def _has_kernel(group: LossGroup) -> bool:
+    return group.loss.smooth is not None and group.choices["input"] == "logits"
 
 
 def make_fused_step(
@@ -87,39 +91,44 @@ class FusedStep:
         self._rounded = self._weight.to(torch.bfloat16)
         self._scores = torch.empty(0, tile.width)
         self._gradient = torch.empty(0, tile.width, dtype=torch.bfloat16)
+        self._targets = torch.zeros(0, tile.width, dtype=torch.uint8)
+        self._positives = torch.zeros(tile.width)
 
     def weights_changed(self) -> None:
         """Round the weights anew, after they were changed from outside."""
         self._rounded.copy_(self._weight)
 
     def gradients(
-        self, inputs: Tensor, targets: Tensor, spread: Tensor
+        self, inputs: Tensor, targets: Tensor, spread: Callable[[], Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """Losses (slots,), and the gradients of the weights, in bf16, and of the biases.
 
         Args:
             inputs: (B, D) in bf16.
             targets: (B, C).
-            spread: (B, W) the targets repeated for every head, 0 in padding.
+            spread: gives the targets (B, W) repeated for every head, 0 in padding.
         """
         tile = self._tile
-        positives = torch.zeros(tile.width)
-        used = tile.num_slots * tile.num_classes
-        positives[:used].view(tile.num_slots, tile.num_classes).copy_(targets.sum(0))
         if len(self._scores) < len(inputs):
             self._scores = torch.empty(len(inputs), tile.width)
             self._gradient = torch.empty(len(inputs), tile.width, dtype=torch.bfloat16)
+            self._targets = torch.zeros(len(inputs), tile.width, dtype=torch.uint8)
+        if any(_has_kernel(group) for group in tile.groups):
+            used = tile.num_slots * tile.num_classes
+            heads = self._targets[: len(inputs), :used].unflatten(1, (tile.num_slots, -1))
+            heads.copy_(targets.to(torch.uint8).unsqueeze(1))
+            self._positives[:used].view(tile.num_slots, -1).copy_(targets.sum(0))
         product = matmul(inputs, self._rounded)
         gradient, summed = self._gradient[: len(inputs)], torch.empty(tile.width)
         if len(tile.groups) == 1:
-            losses = self._of_group(tile.groups[0], product, spread, positives, gradient, summed)
+            losses = self._of_group(tile.groups[0], product, spread, gradient, summed)
         else:
             # As in a tile of its own: each loss runs over the whole width and keeps its columns.
             losses, own, total = torch.zeros(tile.num_slots), gradient.clone(), summed.clone()
             gradient.zero_()
             summed.zero_()
             for group in tile.groups:
-                found = self._of_group(group, product, spread, positives, own, total)
+                found = self._of_group(group, product, spread, own, total)
                 slots = slice(group.start, group.stop)
                 columns = slice(group.start * tile.num_classes, group.stop * tile.num_classes)
                 losses[slots] = found[slots]
@@ -131,19 +140,18 @@ class FusedStep:
         self,
         group: LossGroup,
         product: Tensor,
-        targets: Tensor,
-        positives: Tensor,
+        spread: Callable[[], Tensor],
         gradient: Tensor,
         summed: Tensor,
     ) -> Tensor:
         """Losses (slots,) of one loss over the whole width; the gradients are written."""
         tile, form = self._tile, group.loss.smooth
         bias = (self._bias * self._lr_bias).numpy()
-        scores = self._scores[: len(product)]
+        scores, targets = self._scores[: len(product)], self._targets[: len(product)]
         halves = product.view(torch.uint16).numpy(), self._lr_weight.numpy(), bias
-        if form is None or group.choices["input"] != "logits":
+        if form is None or not _has_kernel(group):
             self._kernels.unpack(*halves, scores.numpy())
-            losses, found = group_gradient(scores, targets, tile, group)
+            losses, found = group_gradient(scores, spread(), tile, group)
             self._kernels.round_and_sum(
                 found.contiguous().numpy(), gradient.view(torch.uint16).numpy(), summed.numpy()
             )
@@ -162,7 +170,7 @@ class FusedStep:
         )
         losses, by_overlap, by_total = ratio_rows(
             form.ratio,
-            (overlap, total, positives),
+            (overlap, total, self._positives),
             terms=len(product),
             num_heads=tile.num_slots,
             num_classes=tile.num_classes,

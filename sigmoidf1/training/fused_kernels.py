@@ -112,7 +112,7 @@ def tuned_sigmoid(
     Args:
         product: (B, W) bf16.
         lr, bias, eta, slope: (W,) float32.
-        targets: (B, W) float32.
+        targets: (B, W) uint8, 0 or 1.
         scores: (B, W) float32, written.
         overlap, total: (W,) float32, written: Σ S y and Σ S over the batch.
     """
@@ -129,7 +129,7 @@ def tuned_sigmoid(
                 score = _ONE / (_ONE + _exp(-(slope[j] * (u + eta[j]))))
                 scores[i, j] = score
                 some_total[j] += score
-                some_overlap[j] += score * targets[i, j]
+                some_overlap[j] += score * np.float32(targets[i, j])
         for j in range(width):
             overlap[j] += some_overlap[j]
             total[j] += some_total[j]
@@ -144,7 +144,8 @@ def ratio_gradient(
     ``(by_overlap y + by_total) S (1 - S)``, with (W,) rows that hold the slope.
 
     Args:
-        scores, targets: (B, W) float32.
+        scores: (B, W) float32.
+        targets: (B, W) uint8, 0 or 1.
         by_overlap, by_total: (W,) float32.
         gradient: (B, W) bf16, written.
         summed: (W,) float32, written; of the gradient before it is rounded.
@@ -157,7 +158,8 @@ def ratio_gradient(
         for i in range(start, min(start + _BLOCK, rows)):
             for j in range(width):
                 score = scores[i, j]
-                value = (by_overlap[j] * targets[i, j] + by_total[j]) * (score * (_ONE - score))
+                by_score = by_overlap[j] * np.float32(targets[i, j]) + by_total[j]
+                value = by_score * (score * (_ONE - score))
                 some[j] += value
                 gradient[i, j] = _rounded(value)
         for j in range(width):

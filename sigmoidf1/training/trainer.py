@@ -89,7 +89,9 @@ class TileTrainer:
             measured: keep the norms of the heads' gradients for :meth:`gradient_norms`.
         """
         if self._fused is not None:
-            losses, gradients = self._fused.gradients(inputs, targets, self._spread(targets))
+            losses, gradients = self._fused.gradients(
+                inputs, targets, lambda: self._spread(targets)
+            )
         else:
             losses, gradients = self._gradients(inputs, targets)
         if measured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -77,6 +78,9 @@ class SharedPlan:
     def ended(self, task: PackTask) -> None:
         """Forget a pack; what is still open of it may be handed out again."""
         self._out.difference_update(_ids(task))
+        if not self._out:
+            # Perhaps the last: Tune, told that there is no pack now, would sleep for two seconds.
+            self._asked = -math.inf
 
     def _look(self) -> None:
         now = time.monotonic()

@@ -68,6 +68,7 @@ def test_the_passes_of_a_smooth_loss_are_those_of_pytorch(kernels):
     lr, bias, eta = (torch.randn(WIDTH, generator=generator) for _ in range(3))
     slope = torch.linspace(-30, 30, WIDTH)
     targets = (torch.rand(ROWS, WIDTH, generator=generator) < 0.2).float()
+    labels = targets.to(torch.uint8).numpy()
     wide = product.to(torch.bfloat16).float()
     logits = np.zeros((ROWS, WIDTH), np.float32)
     kernels.unpack(halves(product), lr.numpy(), bias.numpy(), logits)
@@ -75,7 +76,7 @@ def test_the_passes_of_a_smooth_loss_are_those_of_pytorch(kernels):
 
     scores, overlap, total = np.zeros_like(logits), np.zeros(WIDTH, "f4"), np.zeros(WIDTH, "f4")
     kernels.tuned_sigmoid(
-        halves(product), lr.numpy(), bias.numpy(), eta.numpy(), slope.numpy(), targets.numpy(),
+        halves(product), lr.numpy(), bias.numpy(), eta.numpy(), slope.numpy(), labels,
         scores, overlap, total,
     )  # fmt: skip
     expected = torch.sigmoid(slope * (bias + wide * lr + eta))
@@ -89,9 +90,7 @@ def test_the_passes_of_a_smooth_loss_are_those_of_pytorch(kernels):
 
     by_overlap, by_total = (torch.randn(WIDTH, generator=generator) for _ in range(2))
     gradient, summed = np.zeros(logits.shape, np.uint16), np.zeros(WIDTH, "f4")
-    kernels.ratio_gradient(
-        scores, targets.numpy(), by_overlap.numpy(), by_total.numpy(), gradient, summed
-    )
+    kernels.ratio_gradient(scores, labels, by_overlap.numpy(), by_total.numpy(), gradient, summed)
     own = torch.from_numpy(scores)
     exact = (by_overlap * targets + by_total) * own * (1 - own)
     torch.testing.assert_close(widened(gradient), exact, rtol=2**-8, atol=1e-30, equal_nan=True)
