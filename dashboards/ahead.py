@@ -30,6 +30,7 @@ class Ahead:
         self._pause_s = pause_s
         self._wish: Callable[[], object] | None = None
         self._due = 0.0
+        self._busy = False
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
 
@@ -42,23 +43,45 @@ class Ahead:
                 self._thread.start()
             self._changed.notify_all()
 
-    def drop(self) -> None:
-        """Forget a wish that still waits; what is being made goes on."""
+    def drop(self, wait_s: float = 0.0) -> None:
+        """Forget a wish that still waits.
+
+        Args:
+            wait_s: for how long at most what is being made is waited for.
+        """
         with self._changed:
             self._wish = None
             self._changed.notify_all()
+            if threading.current_thread() is not self._thread:
+                self._changed.wait_for(lambda: not self._busy, wait_s)
 
     def _run(self) -> None:
-        while True:
+        try:
+            while self._make_next():
+                pass
+        finally:
             with self._changed:
-                if not self._changed.wait_for(lambda: self._wish is not None, _IDLE_S):
+                # A wish that came meanwhile has begun a thread of its own.
+                if self._thread is threading.current_thread():
                     self._thread = None
-                    return
-                while (left := self._due - time.monotonic()) > 0:
-                    self._changed.wait(left)
-                make, self._wish = self._wish, None
-            try:
-                if make is not None:
-                    make()
-            except Exception:
-                logger.debug("what was read ahead could not be made", exc_info=True)
+
+    def _make_next(self) -> bool:
+        """Wait for a wish and make it; False when none came."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._wish is not None, _IDLE_S):
+                self._thread = None
+                return False
+            while (left := self._due - time.monotonic()) > 0:
+                self._changed.wait(left)
+            make, self._wish = self._wish, None
+            self._busy = make is not None
+        try:
+            if make is not None:
+                make()
+        except Exception:
+            logger.debug("what was read ahead could not be made", exc_info=True)
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+        return True

@@ -61,7 +61,7 @@ def make_app(store_url: str, access: Access | None = None, *, local_only: bool =
         add_log_handler=False,
     )
     app.index_string = shell.index_string(app.early_asset("scheme.js"))
-    source = Source(store_url)
+    source = Source(store_url, apart=True)
     app.server.extensions[STORE] = source
     metrics.register(app.server, source)
     register_gate(app.server, access, local_only=local_only)
@@ -125,7 +125,8 @@ def _register_following(app: Dash, source: Source) -> None:
         Output("store-notice", "children"),
         Input("tick", "n_intervals"),
         # Not an input: the page that sets it waits for the catalog, and each would wait for the
-        # other while a drawing is under way.
+        # other while a drawing is under way. An answer for the sweep before may so come late; the
+        # next tick puts it right.
         State("current", "data"),
         State("catalog", "data"),
         State("token", "data"),

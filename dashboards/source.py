@@ -51,12 +51,16 @@ class Source:
         max_age_s: seconds for which the counts that tell of a change are taken as they are; longer
             where counting takes long, and never with 0.
 
+        apart: compute statistics of large sweeps in processes of their own, which import the
+            program's main module, as a server may have it done; only with a URL.
+
     Example:
         >>> source = Source("sqlite:///sweeps.db")            # doctest: +SKIP
         >>> heatmap_data(source, "movie-genres", loss="sigmoid_f1")   # doctest: +SKIP
     """
 
-    def __init__(self, store: Store | str, *, max_age_s: float = 1.0) -> None:
+    def __init__(self, store: Store | str, *, max_age_s: float = 1.0, apart: bool = False) -> None:
+        self._apart = apart
         self._url = store if isinstance(store, str) else None
         self._store = None if isinstance(store, str) else store
         self._answers = Answers(_KEPT_BYTES)
@@ -71,7 +75,7 @@ class Source:
 
     def close(self) -> None:
         """Close the store if it was opened here; the next question opens it anew."""
-        self._ahead.drop()
+        self._ahead.drop(wait_s=1.0)
         with self._lock:
             if self._url is not None and self._store is not None:
                 self._store.close()
@@ -205,18 +209,30 @@ class Source:
     ) -> T:
         """Return the answer to a question that takes long where the sweep is large.
 
-        It is as of `ask`; of a large sweep it is computed in a process of its own, and other
-        questions are answered meanwhile.
+        It is kept as of `ask`. With ``apart`` it is computed in a process of its own for a large
+        sweep, and other questions are answered meanwhile.
 
         Args:
             sweep: name of the sweep.
             question: what is asked, hashable and unlike any other question of the sweep.
             function: computes it; can be pickled.
             beside: other sweeps that it reads.
+
+        Raises:
+            StoreError: it could not be computed apart, or too many wait for it.
         """
-        if self._url is None or self._replicates_of((sweep, *beside)) < _MANY_REPLICATES:
+        url = self._url
+        small = self._replicates_of((sweep, *beside)) < _MANY_REPLICATES
+        if not self._apart or url is None or small:
             return self._kept(sweep, question, function)
-        return self._kept(sweep, question, lambda _: compute_apart(str(self._url), function))
+
+        def make() -> T:
+            began = time.monotonic()
+            answer = compute_apart(url, function)
+            self._add_cost(sweep, time.monotonic() - began)
+            return answer
+
+        return self._answers.get((sweep, self.token(sweep), *question), make)
 
     def _replicates_of(self, sweeps: Sequence[str]) -> int:
         table = self.sweeps()

@@ -8,9 +8,10 @@
   }
 
   /* A page that knows only part of a view (the losses know no axes) leaves the rest as it was. */
-  function merged(query, whole) {
+  function merged(query, whole, without) {
     if (whole) { return query; }
     const params = new URLSearchParams(window.location.search);
+    (without || []).forEach(function (key) { params.delete(key); });
     new URLSearchParams(query).forEach(function (value, key) { params.set(key, value); });
     return "?" + params.toString();
   }
@@ -72,7 +73,7 @@
           const told = part[1];
           const news = first || called.some(function (by) { return by.prop_id === part[0]; });
           if (news && told && told.path === window.location.pathname) {
-            const query = merged(told.query, told.whole);
+            const query = merged(told.query, told.whole, told.without);
             window.history.replaceState(
               window.history.state, "", window.location.pathname + query
             );

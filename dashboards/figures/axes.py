@@ -40,10 +40,10 @@ class Axis(NamedTuple):
         The text for the pointer has them whole.
         """
         whole = [setting_text(value) for value in self.values]
-        short = [
-            text if len(text) <= _LONG_LABEL else self.short_label(position)
-            for position, text in enumerate(whole)
-        ]
+        if max(map(len, whole), default=0) <= _LONG_LABEL:
+            return whole
+        # All or none: 0.1 beside 0.1001 would read as the smaller of the two.
+        short = [self.short_label(position) for position in range(len(whole))]
         return short if len(set(short)) == len(set(whole)) else whole
 
     def label(self, position: int) -> str:

@@ -272,7 +272,7 @@ def _compared(
         "transfer": [
             html.P(line) for line in transfer_sentences(transfer_data(source, a, b, loss, metric))
         ],
-        "view": parts.address(PATH, view, whole=False),
+        "view": parts.address(PATH, view, whole=False, without=_not_kept(axes, known)),
     }
 
 
@@ -290,6 +290,12 @@ def _axes_of_both(
     }
     x, y = (axes[name] if axes[name] in both else None for name in ("x", "y"))
     return {"x": x, "y": y, "held": held}
+
+
+def _not_kept(asked: dict[str, Any], known: dict[str, Any]) -> list[str]:
+    """The names in the address of what `_axes_of_both` left out."""
+    axes = [name for name in ("x", "y") if asked[name] != known[name]]
+    return axes + [f"hold.{name}" for name in asked["held"] if name not in known["held"]]
 
 
 def _has(settings: Settings, name: str, value: str) -> bool:

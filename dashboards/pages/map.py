@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -245,7 +246,8 @@ def _register_drawing(app: Dash, source: Source) -> None:
             raise PreventUpdate
         try:
             drawing = _kept_drawing(source, asked["sweep"], asked_view(source, asked), context)
-            _draw_ahead(source, asked, context, before)
+            with suppress(Exception):  # the drawing is there
+                _draw_ahead(source, asked, context, before)
             return drawing
         except Exception as error:
             kept = dict.fromkeys(_OUTPUTS, no_update) | {"words": [no_update] * 3}

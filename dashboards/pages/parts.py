@@ -121,13 +121,16 @@ def command(text: str, name: str) -> html.Div:
     )
 
 
-def address(path: str, view: View, *, whole: bool = True) -> dict[str, Any]:
+def address(
+    path: str, view: View, *, whole: bool = True, without: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return what a page's callback gives to ``Output("view", "data")``: its view, kept in the
-    address. With ``whole=False`` settings that ``view`` does not name stay as they are.
+    address. With ``whole=False`` settings that ``view`` does not name stay as they are, but for
+    those that ``without`` names, which do not hold any more.
 
     A page with a second callback of the kind gives it ``Output("view-beside", "data")``.
     """
-    return {"path": path, "query": view.query(), "whole": whole}
+    return {"path": path, "query": view.query(), "whole": whole, "without": list(without)}
 
 
 def figure_panel(

@@ -149,10 +149,8 @@ _CONTROLS = (
 )
 
 
-def _asked(source: Source, values: Sequence[Any] | None) -> tuple[Asked, str, str]:
+def _asked(source: Source, values: Sequence[Any]) -> tuple[Asked, str, str]:
     """Return what the controls ask for, the colour scheme and the width of the page."""
-    if values is None:
-        raise PreventUpdate
     loss, metric, split, position, x, by, context, sweep = values
     # Without the token the sweep's state is not told yet, and all would be drawn twice.
     if not parts.is_ready(context) or not context.get("token") or sweep is None:
@@ -186,8 +184,12 @@ def _register_panel(app: Dash, source: Source, name: str, panel: Panel) -> None:
         Input("sensitivity-analysed", "data"),
         prevent_initial_call=True,
     )
-    def redraw(values: list[Any] | None) -> tuple[Any, ...]:
-        asked, scheme, viewport = _asked(source, values)
+    def redraw(analysed: dict[str, Any] | None) -> tuple[Any, ...]:
+        if analysed is None:
+            raise PreventUpdate
+        if panel.analysed and analysed["error"]:
+            return (no_update, no_update, "", no_update, parts.notice(analysed["error"]))
+        asked, scheme, viewport = _asked(source, analysed["values"])
         width = parts.WIDTHS[viewport]
         if panel.half and viewport == "wide":
             width //= 2
@@ -195,7 +197,7 @@ def _register_panel(app: Dash, source: Source, name: str, panel: Panel) -> None:
             data = panel.collect(source, asked)
             figure = panel.plot(data, scheme=scheme, standalone=False, width=width)
         except Exception as error:
-            return (*[no_update] * 4, parts.notice(parts.sentence(error)))
+            return (no_update, no_update, "", no_update, parts.notice(parts.sentence(error)))
         return (figure, *parts.words(panel.text(data)), None)
 
 
@@ -238,7 +240,9 @@ def _register_words(app: Dash, source: Source) -> None:
             curve = describe_metric(source.sweep(asked.sweep), asked.metric)["curve"]
             analysis = analysis_of(source, asked.sweep, **asked.settings())
         except Exception as error:
-            return (*[no_update] * 5, parts.notice(parts.sentence(error)), *[no_update] * 4)
+            said = parts.sentence(error)
+            analysed = {"values": values, "error": said}
+            return (*[no_update] * 5, parts.notice(said), *[no_update] * 3, analysed)
         at = analysis.question.threshold
         text = "does not enter" if at is None else threshold_text(at)
         return (
@@ -251,5 +255,5 @@ def _register_words(app: Dash, source: Source) -> None:
             not curve,
             text if curve or at is None else f"{text}, the only one kept",
             parts.address(PATH, view),
-            values,
+            {"values": values, "error": ""},
         )

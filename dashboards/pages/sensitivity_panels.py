@@ -52,12 +52,14 @@ class Panel(NamedTuple):
         plot: the data to the figure; takes ``scheme``, ``standalone`` and ``width``.
         text: the data to the figure's words.
         half: whether two stand side by side on a wide screen.
+        analysed: whether it shows a part of the analysis, and not a question of its own.
     """
 
     collect: Callable[[Source, Asked], Any]
     plot: Callable[..., go.Figure]
     text: Callable[[Any], FigureText]
     half: bool
+    analysed: bool = True
 
 
 def _of_loss(data: Callable[..., Any]) -> Callable[[Source, Asked], Any]:
@@ -82,6 +84,6 @@ PANELS = {
     "effects": Panel(_of_loss(effects_data), plot_effects, effects_text, False),
     "interaction": Panel(_interaction, plot_interaction, interaction_text, False),
     "seeds": Panel(_of_loss(seeds_data), plot_seeds, seeds_text, True),
-    "budget": Panel(_budget, plot_budget, budget_text, True),
-    "transfer": Panel(_transfer, plot_transfer, transfer_text, False),
+    "budget": Panel(_budget, plot_budget, budget_text, True, analysed=False),
+    "transfer": Panel(_transfer, plot_transfer, transfer_text, False, analysed=False),
 }

@@ -6,6 +6,7 @@ import io
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -104,8 +105,8 @@ def _best(source: Source, ending: str, query: Mapping[str, str]) -> Response:
     chosen: dict[str, Any] = {k: query[k] for k in ("metric", "rule") if k in query}
     losses = [query["loss"]] if "loss" in query else None
     question = ("export", *sorted(chosen.items()), query.get("loss"))
-    result = source.ask(
-        sweep, question, lambda store: export_best(store, sweeps=[sweep], losses=losses, **chosen)
+    result = source.compute(
+        sweep, question, partial(export_best, sweeps=[sweep], losses=losses, **chosen)
     )
     text = format_export(result, BEST_ENDINGS[ending])
     return _sent(text.encode(), "text/plain; charset=utf-8", f"{sweep}-best.{ending}")
@@ -113,12 +114,13 @@ def _best(source: Source, ending: str, query: Mapping[str, str]) -> Response:
 
 def _report(source: Source, wanted: str | None) -> Response:
     sweep = find_sweep(source, wanted)
+    content = source.compute(sweep, ("report",), partial(_written, sweep=sweep))
+    return _sent(content, "text/html", f"{sweep}-report.html")
 
-    def written(store: Store) -> bytes:
-        with tempfile.TemporaryDirectory() as folder:
-            return write_report(store, Path(folder) / "report.html", sweeps=[sweep]).read_bytes()
 
-    return _sent(source.ask(sweep, ("report",), written), "text/html", f"{sweep}-report.html")
+def _written(store: Store, sweep: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return write_report(store, Path(folder) / "report.html", sweeps=[sweep]).read_bytes()
 
 
 def _sent(content: bytes, media: str, name: str) -> Response:

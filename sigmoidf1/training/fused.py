@@ -6,8 +6,8 @@ is installed its kernels read and write them two or three times (docs/performanc
 measurements). The losses of the smooth confusion matrix on logits have kernels of their own; any
 other loss takes its closed form, or autograd, between two fused passes.
 
-Without Numba, and for what is left out here (MLP heads, SGD, learned hyperparameters), the step is
-PyTorch's. Which of the two it is depends on the settings and the
+Without Numba, in float32 and tf32, on a GPU, and for what is left out here (MLP heads, SGD, learned
+hyperparameters), the step is PyTorch's. Which of the two it is depends on the settings and the
 environment alone, never on the pack, so a head's bits do not either.
 """
 

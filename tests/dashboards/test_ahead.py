@@ -33,10 +33,15 @@ def test_of_several_wishes_only_the_latest_is_made() -> None:
 
 
 def test_a_wish_that_fails_or_is_dropped_harms_nothing() -> None:
-    made = threading.Event()
+    begun, made = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        begun.set()
+        raise ZeroDivisionError
+
     ahead = Ahead(pause_s=0.05)
-    ahead.wish(lambda: 1 / 0)
-    time.sleep(0.15)
+    ahead.wish(fail)
+    assert begun.wait(20)
     ahead.wish(lambda: pytest.fail("it was dropped"))
     ahead.drop()
     time.sleep(0.15)
@@ -81,3 +86,18 @@ def test_a_slider_that_steps_finds_the_next_step_drawn(
     time.sleep(0.3)
     assert drawn[3:] == [thresholds[2], thresholds[0]]
     source.close()
+
+
+def test_closing_waits_for_what_is_being_made() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def make() -> None:
+        begun.set()
+        time.sleep(0.3)
+        ended.set()
+
+    ahead = Ahead(pause_s=0.0)
+    ahead.wish(make)
+    assert begun.wait(20)
+    ahead.drop(wait_s=20)
+    assert ended.is_set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dashboards import apart as apart_module
 from dashboards import source as source_module
 from dashboards.apart import compute_apart
 from dashboards.figures.compare import transfer_data
@@ -31,7 +33,7 @@ def apart(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(source_module, "_MANY_REPLICATES", 0)
     monkeypatch.setattr(source_module, "compute_apart", counted)
-    source = Source(store_url)
+    source = Source(store_url, apart=True)
     yield source, started
     source.close()
 
@@ -55,7 +57,7 @@ def test_a_small_sweep_is_computed_here(
     source: Source, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_module, "compute_apart", lambda *_: pytest.fail("it is small"))
-    own = Source(store_url)
+    own = Source(store_url, apart=True)
     assert analysis_of(own, "finished").to_dict() == analysis_of(source, "finished").to_dict()
     own.close()
 
@@ -72,6 +74,9 @@ class Odd(Exception):
 
 def fail(store):
     raise Odd(1, 2)
+
+def unsent(store):
+    return lambda: None
 """
 
 
@@ -87,3 +92,14 @@ def test_errors_and_deaths_are_told(
         compute_apart(store_url, odd.die)
     with pytest.raises(StoreError, match="1 and 2"):
         compute_apart(store_url, odd.fail)
+    with pytest.raises(StoreError, match="could not be sent"):
+        compute_apart(store_url, odd.unsent)
+
+
+def test_those_who_would_wait_long_are_told(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart_module, "_WAITING", threading.BoundedSemaphore(1))
+    with apart_module._WAITING, pytest.raises(StoreError, match="Ask again in a minute"):
+        compute_apart(store_url, partial(load_sweep, name="movie-genres"))
+    assert compute_apart(store_url, partial(load_sweep, name="finished")).name == "finished"

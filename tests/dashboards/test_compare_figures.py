@@ -37,7 +37,7 @@ from dashboards.figures.loss_shape_scores import (
     sigmoid,
     sigmoid_gradient,
 )
-from dashboards.pages.compare import _axes_of_both
+from dashboards.pages.compare import _axes_of_both, _not_kept
 from dashboards.source import Source
 from dashboards.takeaway.catalogue import draw
 from dashboards.view import View
@@ -68,6 +68,7 @@ def test_axes_and_slices_are_those_asked_for_in_both(source: Source) -> None:
     asked = {"x": "gamma_neg", "y": "beta", "held": {"gamma_pos": "1.0", "clip": "0.3"}}
     kept = _axes_of_both(source, (A, B), "asl", asked)
     assert kept == {"x": "gamma_neg", "y": None, "held": {"gamma_pos": "1.0"}}
+    assert _not_kept(asked, kept) == ["y", "hold.clip"]  # gone from the address as well
     with pytest.raises(FigureError, match="clip"):
         compare_data(source, A, B, loss="asl", x="gamma_neg", held={"clip": 0.3})
 

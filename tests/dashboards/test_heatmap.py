@@ -258,4 +258,5 @@ def test_each_mark_has_a_legend_picture(kind, scheme) -> None:
 def test_long_values_are_written_in_three_digits_where_these_tell_them_apart() -> None:
     assert Axis("lr", (0.0001, 0.000316228, 0.001)).labels == ["0.0001", "0.000316", "0.001"]
     assert Axis("beta", (1.23456, 1.23478)).labels == ["1.23456", "1.23478"]
+    assert Axis("beta", (0.1001, 0.10012, 0.5)).labels == ["0.1001", "0.10012", "0.5"]
     assert Axis("input", ("logits", "tanh_logits")).labels == ["logits", "tanh_logits"]

@@ -214,6 +214,22 @@ def test_the_next_run_takes_over_from_a_killed_one_whatever_the_clock(planned, m
     assert planned.counts() == {"waiting": 16}
 
 
+def test_a_source_knows_of_its_end_when_the_last_pack_ends(planned, monkeypatch):
+    # Asked again only after a long while, unless the last pack has just ended.
+    monkeypatch.setattr("sweeps.scheduling.source._ASK_EVERY_S", 1e6)
+    source = SharedPlan(planned.store, planned.sweep_id, planned.packs)
+    tasks = list(iter(source.next_pack, None))
+    assert len(tasks) > 1
+    for task in tasks:
+        assert source.next_pack() is None
+        assert not source.finished
+        claimed = planned.store.claim([i for i, _, _ in task.replicates], "mine", 60)
+        planned.store.record_pack(planned.sweep_id, planned.train(task, claimed), "mine")
+        source.ended(task)
+    assert source.next_pack() is None
+    assert source.finished
+
+
 def test_a_source_does_not_hand_out_twice_and_ends_when_nobody_works(planned, monkeypatch):
     monkeypatch.setattr("sweeps.scheduling.source._ASK_EVERY_S", 0.0)
     monkeypatch.setattr("sweeps.scheduling.source._LOOK_EVERY_S", 0.0)
