@@ -113,7 +113,9 @@ def test_a_box_over_an_axis_filters_the_table(visit, serve_app, store_url) -> No
 def test_the_address_keeps_what_two_callbacks_say_at_once(visit, serve_app, store_url) -> None:
     page = visit(serve_app(store_url)).open("/cells?sweep=finished&loss=sigmoid_f1")
     wait_for_text(page, "#cells-facts", "6 cells")
-    page.wait_for_function("() => location.search.includes('t=')")
+    # What the page itself says of its address comes first.
+    page.wait_for_function("() => location.search.includes('cells.sort=')")
+    page.wait_for_load_state("networkidle")
     page.evaluate(
         """() => ["view", "view-beside"].forEach((store, i) =>
             dash_clientside.set_props(store, {data: {
