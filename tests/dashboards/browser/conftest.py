@@ -124,6 +124,7 @@ def serve_wsgi() -> Iterator[Callable[[Any], str]]:
     for server, thread in servers:
         thread.join(20)
         server.close()
+        server.asyncore.close_all(server._map, ignore_all=True)  # connections kept alive
 
 
 @pytest.fixture(scope="session")
