@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pickle import PicklingError  # nosec B403
 from typing import Any, TypeVar, cast
 
 from storage.errors import StoreError
@@ -81,7 +80,9 @@ def _work(sending: Connection, url: str, function: Callable[[Store], Any]) -> No
     with suppress(BrokenPipeError):
         try:
             sending.send(answer)
-        except (TypeError, AttributeError, PicklingError) as error:
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # nothing was sent: it has no form for the way
             sending.send((True, StoreError(f"The answer could not be sent: {error}")))
     sending.close()
 

@@ -164,8 +164,9 @@ def test_a_database_that_goes_away_in_mid_run_is_waited_for(sweep, postgres, ref
         time.sleep(8)
         assert run.process.poll() is None, run.errors()
         server.ensure_postgres_running()
+        # Its worker and its heartbeat wanted to write meanwhile.
+        assert faults.count_done(url) < TOTAL
         assert run.wait(400) == 0, run.errors()
-    assert "waiting: The database" in run.errors()
     assert 0 < len(before.rows) < TOTAL
     verdict = faults.judge(url, reference, before)
     assert verdict.good, verdict
