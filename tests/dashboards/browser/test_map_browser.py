@@ -45,7 +45,9 @@ def test_a_large_map_asks_for_the_text_under_the_pointer(
     visit, serve_app, store_url, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heatmap_traces, "MOST_TEXTS", 10)
-    page = visit(serve_app(store_url)).open("/map?sweep=movie-genres&x=beta&y=eta")
+    # A view that no other test draws: drawings are kept.
+    address = "/map?sweep=movie-genres&x=beta&y=eta&metric=macro_f1&split=test"
+    page = visit(serve_app(store_url)).open(address)
     page.wait_for_selector(READY, state="attached")
     wait_for_text(page, "#map-facts", "mean over")
     trace = page.evaluate("() => document.querySelector('#map-graph .js-plotly-plot').data[0]")
