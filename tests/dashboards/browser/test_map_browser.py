@@ -109,6 +109,7 @@ def test_the_scale_is_fixed_and_fitted_again_by_a_button(visit, serve_app, store
     page = visit(serve_app(store_url)).open("/map?sweep=finished")
     page.wait_for_selector(READY, state="attached")
     wait_for_text(page, "#map-fix", "Fix the scale")
+    page.wait_for_load_state("networkidle")
     page.locator("#map-fix").click()
     wait_for_text(page, "#map-caption", "The scale was fixed at")
     page.wait_for_function("() => location.search.includes('map.low=')")
