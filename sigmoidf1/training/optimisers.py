@@ -88,12 +88,11 @@ class PackedOptimiser:
             count.add_(1)
         beta1 = BETA1 if rates.momentum is None else rates.momentum
         if fused is not None:
-            coupled = self._decay is not None and self._kind == "adam"
             fused.adam(
                 gradients[0],
                 self._means[0],
                 self._squares[0],
-                self._decay[0] if self._decay is not None and coupled else None,
+                self._decay[0] if self._decay is not None and self._kind == "adam" else None,
                 count=self.steps_done,
                 rate=rates.factor,
                 betas=(beta1, BETA2),
